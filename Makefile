@@ -1,0 +1,47 @@
+# Everything a newcomer needs. `make` alone explains itself.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint bench chaos lock schemas clean
+
+help: ## what can be done here
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(READY) ## real Kafka, real PostgreSQL, every worker, 1,000 orders; ends with a summary
+	$(BIN)/annul demo $(ARGS)
+
+up: $(READY) ## the same local stack without traffic, in the foreground
+	$(BIN)/annul up $(ARGS)
+
+test: $(READY) lint ## lint, types, and every test on real parts
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## ruff, mypy --strict, the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## cancellations per second, beside a bare loop in the same run
+	$(BIN)/annul bench $(ARGS)
+
+chaos: $(READY) ## the demo while every worker is killed in turn
+	$(BIN)/annul demo --kill $(ARGS)
+
+schemas: $(READY) ## write JSON Schema and topic data again from the types
+	$(BIN)/python -m schemas.export
+
+lock: ## pin every dependency with its hashes again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --extra local --extra dev --generate-hashes --no-annotate --no-header -o requirements.lock pyproject.toml
+
+clean: ## remove the environment and local data
+	rm -rf $(VENV) .annul

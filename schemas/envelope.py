@@ -1,0 +1,190 @@
+"""CloudEvents 1.0 in the Kafka protocol binding: binary mode out, binary and structured mode in."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from schemas.base import Fault, Message, encode, fault_of
+
+Headers = Sequence[tuple[str, bytes]]
+
+SOURCE: Final = "/annul"
+JSON: Final = "application/json"
+STRUCTURED: Final = "application/cloudevents+json"
+MAX_VALUE_BYTES: Final = 256 * 1024
+_MAX_HEADER_BYTES: Final = 1024
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What a CloudEvent says of itself beside its data."""
+
+    id: str
+    source: str
+    type: str
+    time: str | None
+    traceparent: str | None
+
+
+class _Structured(msgspec.Struct, frozen=True):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: str | None = None
+    datacontenttype: str = JSON
+    traceparent: str | None = None
+    data: msgspec.Raw | None = None
+    data_base64: str | None = None
+
+
+_structured = msgspec.json.Decoder(_Structured)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def open_record(value: bytes | None, headers: Headers) -> tuple[Envelope, bytes]:
+    """Read a record's envelope in either mode; gives it and the data's JSON bytes.
+
+    Raises `Fault`: `tombstone`, `too_large`, `bad_envelope`, `malformed_json`, `missing_field`, `invalid_field`.
+    """
+    if value is None:
+        raise Fault("tombstone", "value", "the record has no value")
+    if len(value) > MAX_VALUE_BYTES:
+        raise Fault("too_large", "value", f"{len(value)} bytes, at most {MAX_VALUE_BYTES}")
+    known = _named(headers)
+    content_type = _media_type(known.get("content-type"))
+    if content_type == STRUCTURED:
+        return _open_structured(value)
+    if content_type not in ("", JSON):
+        raise Fault("bad_envelope", "content-type", f"neither {JSON} nor {STRUCTURED}")
+    envelope = _check(
+        {name: known.get(f"ce_{name}") for name in ("specversion", "id", "source", "type", "time", "traceparent")},
+        fallback_traceparent=known.get("traceparent"),
+        prefix="ce_",
+    )
+    return envelope, value
+
+
+def decode_data(kinds: Mapping[str, msgspec.json.Decoder[Any]], envelope: Envelope, data: bytes) -> Any:
+    """Decode the data of a message whose type must be one of `kinds`.
+
+    Raises `Fault`: `unknown_type`, `malformed_json`, `missing_field`, `invalid_field`.
+    """
+    decoder = kinds.get(envelope.type)
+    if decoder is None:
+        raise Fault("unknown_type", "ce_type", "not a type of this topic")
+    try:
+        return decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise fault_of(error) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise Fault("malformed_json", "value", "not JSON in UTF-8 of a sensible depth") from None
+
+
+def decoders(kinds: Mapping[str, type[Message]]) -> dict[str, msgspec.json.Decoder[Any]]:
+    """One decoder a message type."""
+    return {name: msgspec.json.Decoder(kind) for name, kind in kinds.items()}
+
+
+def headers_of(type_: str, id_: str, time: datetime, traceparent: str | None = None) -> list[tuple[str, bytes]]:
+    """Binary-mode headers of a message that Annul emits."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", id_.encode()),
+        ("ce_source", SOURCE.encode()),
+        ("ce_type", type_.encode()),
+        ("ce_time", time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
+        ("content-type", JSON.encode()),
+    ]
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent.encode()))
+    return headers
+
+
+def structured_value(type_: str, id_: str, source: str, time: datetime, data: Message) -> bytes:
+    """A structured-mode value, as other services may send it."""
+    return encode(
+        {
+            "specversion": "1.0",
+            "id": id_,
+            "source": source,
+            "type": type_,
+            "time": time,
+            "datacontenttype": JSON,
+            "data": data,
+        }
+    )
+
+
+def _named(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for name, raw in headers:
+        lowered = name.lower()
+        if not lowered.startswith("ce_") and lowered not in ("content-type", "traceparent"):
+            continue
+        if raw is None or len(raw) > _MAX_HEADER_BYTES:
+            raise Fault("bad_envelope", lowered, f"empty or over {_MAX_HEADER_BYTES} bytes")
+        try:
+            known[lowered] = raw.decode()
+        except UnicodeDecodeError:
+            raise Fault("bad_envelope", lowered, "not UTF-8") from None
+    return known
+
+
+def _media_type(value: str | None) -> str:
+    return (value or "").partition(";")[0].strip().lower()
+
+
+def _open_structured(value: bytes) -> tuple[Envelope, bytes]:
+    try:
+        event = _structured.decode(value)
+    except msgspec.MsgspecError as error:
+        raise fault_of(error) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise Fault("malformed_json", "value", "not JSON in UTF-8 of a sensible depth") from None
+    if _media_type(event.datacontenttype) != JSON:
+        raise Fault("bad_envelope", "datacontenttype", f"not {JSON}")
+    fields = {name: getattr(event, name) for name in ("specversion", "id", "source", "type", "time", "traceparent")}
+    envelope = _check(fields, fallback_traceparent=None, prefix="")
+    if event.data is not None:
+        return envelope, bytes(event.data)
+    if event.data_base64 is None:
+        raise Fault("missing_field", "data", "a structured event without data")
+    try:
+        return envelope, base64.b64decode(event.data_base64, validate=True)
+    except (binascii.Error, ValueError):
+        raise Fault("bad_envelope", "data_base64", "not base64") from None
+
+
+def _check(fields: Mapping[str, str | None], *, fallback_traceparent: str | None, prefix: str) -> Envelope:
+    for name in ("specversion", "id", "source", "type"):
+        if not fields[name]:
+            raise Fault("bad_envelope", prefix + name, "missing")
+    if fields["specversion"] != "1.0":
+        raise Fault("bad_envelope", f"{prefix}specversion", "not 1.0")
+    event_id, source, type_ = fields["id"], fields["source"], fields["type"]
+    assert event_id is not None
+    assert source is not None
+    assert type_ is not None
+    if not _ID.match(event_id):
+        raise Fault("bad_envelope", f"{prefix}id", "not 1-64 characters of A-Z a-z 0-9 _ . : -")
+    time = fields["time"]
+    if time is not None and not _is_time(time):
+        raise Fault("bad_envelope", f"{prefix}time", "not a time of RFC 3339")
+    trace = fields["traceparent"] or fallback_traceparent
+    if trace is not None and not _TRACEPARENT.match(trace):
+        trace = None  # a broken trace is no reason to hold up money
+    return Envelope(event_id, source, type_, time, trace)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

@@ -1,0 +1,5 @@
+"""`python -m workers` is `annul`."""
+
+from workers.cli import main
+
+main()

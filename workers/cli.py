@@ -1,0 +1,113 @@
+"""annul, the command line. Exit codes: 0 all well, 1 not, 2 a bad call or setting, 70 a stuck worker."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+
+from workers.pipeline.kafka import OffsetLostError
+from workers.pipeline.offsets import StartRefusedError
+from workers.pipeline.watchdog import EXIT_STUCK, StuckError
+from workers.settings import Settings, SettingsError
+from workers.telemetry import start_logging
+
+T = TypeVar("T")
+EXIT_BAD_CALL = 2
+
+app = typer.Typer(
+    name="annul",
+    help="Carries out everything that must follow when an order is cancelled.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def worker(
+    names: Annotated[list[str], typer.Argument(help="cancellations refunds wallet paypal card timers sellers, or all")],
+) -> None:
+    """Run workers until SIGTERM."""
+    from workers.wiring import run_workers, worker_names  # noqa: PLC0415 - loaded only where needed: starts stay quick
+
+    settings = Settings.read()
+    wanted = worker_names(names)
+    start_logging(settings.log_level)
+    run(run_workers(wanted, settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version."""
+    from workers.store.migrate import migrate as bring_up  # noqa: PLC0415
+
+    settings = operator_settings("database_url")
+    steps = run(bring_up(settings.database_url.get_secret_value()))
+    typer.echo(f"{steps} step(s) applied")
+
+
+@app.command()
+def topics(
+    rewind_to_database: Annotated[
+        bool, typer.Option(help="set the groups' offsets to where the database is (after a restore)")
+    ] = False,
+    accept_new: Annotated[
+        str | None, typer.Option(help="a topic that was made anew: start at its beginning", metavar="TOPIC")
+    ] = None,
+) -> None:
+    """Bring the topics and the groups' first offsets to this version."""
+    from workers import topics as ways  # noqa: PLC0415
+
+    settings = operator_settings(
+        "kafka_bootstrap_servers", *(["database_url"] if rewind_to_database or accept_new else [])
+    )
+    if accept_new:
+        changes = run(ways.accept_new_topic(settings, accept_new))
+    elif rewind_to_database:
+        changes = run(ways.rewind_to_database(settings))
+    else:
+        changes = run(ways.prepare_topics(settings))
+    typer.echo("\n".join(changes) or "nothing to change")
+
+
+def operator_settings(*needed: str) -> Settings:
+    """Settings for a person's command: from the environment, and what is not there from the local stack that runs."""
+    try:
+        from workers.local.home import live_stacks  # noqa: PLC0415 - a production installation has no local stack
+    except ImportError:
+        stacks = []
+    else:
+        stacks = live_stacks()
+    if stacks:
+        for name, value in stacks[-1].settings.items():
+            os.environ.setdefault(name, value)
+    settings = Settings.read()
+    settings.need(*needed)
+    return settings
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run it on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def main() -> None:
+    """The console script: known faults end with one line and a code, never a traceback."""
+    try:
+        app()
+    except (SettingsError, StartRefusedError, OffsetLostError) as error:
+        _end(str(error), EXIT_BAD_CALL)
+    except StuckError as error:
+        _end(str(error), EXIT_STUCK)
+    except (OSError, TimeoutError) as error:
+        _end(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, 1)
+
+
+def _end(text: str, code: int) -> None:
+    sys.stderr.write(f"annul: {' '.join(text.split())}\n")
+    raise SystemExit(code)

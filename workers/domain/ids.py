@@ -1,0 +1,19 @@
+"""Ids that follow from what caused them, so that doing a thing twice names it once."""
+
+from hashlib import blake2b
+
+
+def derived(prefix: str, *parts: object) -> str:
+    """An id of at most 64 characters that depends on `parts` alone."""
+    joined = "\0".join(map(str, parts)).encode()
+    return f"{prefix}_{blake2b(joined, digest_size=15).hexdigest()}"
+
+
+def refund_id(order_id: str, tender_id: str) -> str:
+    """The id of the refund that a cancellation causes for one tender."""
+    return derived("rfd", order_id, tender_id)
+
+
+def idempotency_key(refund: str) -> str:
+    """What the provider is sent with every attempt of a refund: never more than one key a refund."""
+    return f"annul-{refund}"

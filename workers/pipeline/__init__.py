@@ -1,0 +1,1 @@
+"""The way of a message, once for all workers: decode, load, decide, record, emit, commit."""

@@ -1,0 +1,270 @@
+"""Kafka behind the broker's ports, by aiokafka."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from aiokafka.partitioner import murmur2
+
+from workers.pipeline.ports import BrokerError, Outgoing, Partition, Record
+from workers.pipeline.topic_ids import fetch_topic_ids
+
+log = structlog.get_logger()
+
+_LOST = (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+_SEND_BATCH_BYTES = 256 * 1024
+_REQUEST_BYTES = 4 * 1_048_576
+
+
+class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach Kafka, and who this process is there."""
+
+    bootstrap_servers: str
+    topic_prefix: str = ""
+    instance_id: str | None = None
+    """Static membership: the same member after a restart. None: a new member each time."""
+    session_timeout_s: float = 10.0
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    ca_file: str | None = None
+
+    def client(self) -> dict[str, Any]:
+        """Arguments that every aiokafka client takes."""
+        given: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "client_id": "annul",
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol in ("SSL", "SASL_SSL"):
+            given["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
+        if self.sasl_mechanism is not None:
+            given |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password,
+            }
+        return given
+
+
+class OffsetLostError(Exception):
+    """The offset to read from is no longer, or not yet, in the topic. Reading on would skip money in silence."""
+
+
+class KafkaConsumer:
+    """A member of a consumer group. Offsets move only by `seek` and `commit`."""
+
+    def __init__(self, settings: KafkaSettings, group: str, topics: Sequence[str]) -> None:
+        self._settings = settings
+        self._topics = [settings.topic_prefix + topic for topic in topics]
+        self._group = group
+        self._consumer: Any = None
+
+    async def start(self) -> None:
+        """Join the group; keeps trying while Kafka can't be reached."""
+        instance = self._settings.instance_id
+        self._consumer = AIOKafkaConsumer(
+            *self._topics,
+            **self._settings.client(),
+            group_id=self._group,
+            group_instance_id=f"{self._group}.{instance}" if instance else None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=int(self._settings.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(self._settings.session_timeout_s * 1000 / 4),
+            max_poll_interval_ms=600_000,
+            max_partition_fetch_bytes=4 * 1_048_576,
+            fetch_max_wait_ms=100,
+            metadata_max_age_ms=30_000,
+        )
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            await self._consumer.stop()
+            raise BrokerError(str(error)) from error
+
+    async def stop(self) -> None:
+        """Leave quietly; a static member stays expected."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        """At most `max_records` records, waiting at most `timeout_s` for the first."""
+        try:
+            found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
+            raise OffsetLostError(str(error)) from error
+        except KafkaError as error:
+            raise BrokerError(str(error)) from error
+        records = []
+        for place, batch in found.items():
+            source = Partition(place.topic, place.partition)
+            records += [Record(source, raw.offset, raw.key, raw.value, tuple(raw.headers)) for raw in batch]
+        return records
+
+    def assignment(self) -> frozenset[Partition]:
+        """The partitions that this member has now."""
+        return frozenset(Partition(place.topic, place.partition) for place in self._consumer.assignment())
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Read on from `offset`."""
+        self._consumer.seek(TopicPartition(*partition), offset)
+
+    async def committed(self, partition: Partition) -> int | None:
+        """The group's offset in Kafka."""
+        try:
+            found: int | None = await self._consumer.committed(TopicPartition(*partition))
+        except KafkaError as error:
+            raise BrokerError(str(error)) from error
+        return found
+
+    async def beginning(self, partition: Partition) -> int:
+        """The first offset that is still there."""
+        place = TopicPartition(*partition)
+        try:
+            found: dict[Any, int] = await self._consumer.beginning_offsets([place])
+        except KafkaError as error:
+            raise BrokerError(str(error)) from error
+        return found[place]
+
+    async def ends(self) -> Mapping[Partition, int]:
+        """The end offset of each assigned partition, asked of the broker."""
+        try:
+            found = await self._consumer.end_offsets(list(self._consumer.assignment()))
+        except KafkaError as error:
+            raise BrokerError(str(error)) from error
+        return {Partition(place.topic, place.partition): offset for place, offset in found.items()}
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commit; False where a partition went to another member meanwhile."""
+        try:
+            await self._consumer.commit({TopicPartition(*place): offset for place, offset in offsets.items()})
+        except _LOST:
+            return False
+        except KafkaError as error:
+            raise BrokerError(str(error)) from error
+        return True
+
+    async def topic_id(self, topic: str) -> str:
+        """Raises BrokerError where the topic can't be asked for or isn't there."""
+        try:
+            found = await fetch_topic_ids(self._consumer._client, [topic])  # noqa: SLF001 - the only way to its client
+        except (KafkaError, NotImplementedError) as error:
+            raise BrokerError(str(error)) from error
+        if topic not in found:
+            raise BrokerError(f"topic {topic} is not there")
+        return found[topic]
+
+
+class KafkaProducer:
+    """An idempotent producer that fills whole batches a partition and is made anew when it got stuck."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: Any = None
+
+    async def start(self) -> None:
+        """Connect."""
+        self._producer = AIOKafkaProducer(
+            **self._settings.client(),
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=_SEND_BATCH_BYTES,
+            max_request_size=_REQUEST_BYTES,
+            request_timeout_ms=20_000,
+        )
+        try:
+            await self._producer.start()
+        except KafkaError as error:
+            await self._give_up()
+            raise BrokerError(str(error)) from error
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def send_all(self, records: Sequence[Outgoing]) -> None:
+        """Send and wait for every acknowledgement."""
+        if self._producer is None:
+            await self.start()
+        try:
+            pending = await self._send(records)
+        except KafkaError as error:
+            await self._give_up()
+            raise BrokerError(f"{type(error).__name__}: {error}") from error
+        ends = await asyncio.gather(*pending, return_exceptions=True)
+        failed = [end for end in ends if isinstance(end, BaseException)]
+        if failed:
+            # A producer whose sequence is out of step stays so: a new one starts a new sequence.
+            await self._give_up()
+            raise BrokerError(f"{type(failed[0]).__name__}: {failed[0]}")
+
+    async def _send(self, records: Sequence[Outgoing]) -> list[asyncio.Future[Any]]:
+        producer, prefix = self._producer, self._settings.topic_prefix
+        pending = []
+        open_batches: dict[tuple[str, int], Any] = {}
+        for record in records:
+            topic = prefix + record.topic
+            partition = partition_of(record.key, await self._partitions(topic))
+            place = (topic, partition)
+            batch = open_batches.get(place) or producer.create_batch()
+            if not self._append(batch, record):
+                pending.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                if not self._append(batch, record):
+                    raise ValueError(f"a record for {topic} is too large to send")
+            open_batches[place] = batch
+        pending += [
+            await producer.send_batch(batch, topic, partition=partition)
+            for (topic, partition), batch in open_batches.items()
+        ]
+        return pending
+
+    @staticmethod
+    def _append(batch: Any, record: Outgoing) -> bool:
+        return batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is not None
+
+    async def _partitions(self, topic: str) -> int:
+        known = self._producer.client.cluster.partitions_for_topic(topic)
+        if known is None:
+            known = await self._producer.partitions_for(topic)
+        return len(known)
+
+    async def _give_up(self) -> None:
+        stuck, self._producer = self._producer, None
+        try:
+            await asyncio.wait_for(stuck.stop(), 5)
+        except (TimeoutError, KafkaError) as error:
+            log.warning("producer.stop_failed", error=type(error).__name__)
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: bytes | None, partitions: int) -> int:
+    """The partition that Java's default partitioner gives a key; the first for none."""
+    if key is None:
+        return 0
+    hashed: int = murmur2(key)
+    return (hashed & 0x7FFFFFFF) % partitions

@@ -1,0 +1,130 @@
+"""Settings come from the environment, each with the prefix ANNUL_. A bad one stops the start with one line."""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from annotated_types import Ge, Gt, Le
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.domain.policy import ChatPolicy, Policy, RefundPolicy
+from workers.pipeline.kafka import KafkaSettings
+
+PREFIX = "ANNUL_"
+Port = Annotated[int, Ge(0), Le(65_535)]
+Seconds = Annotated[float, Gt(0), Le(86_400)]
+PositiveDuration = Annotated[timedelta, Gt(timedelta(0)), Le(timedelta(days=366))]
+
+
+class SettingsError(Exception):
+    """A setting is bad or missing; the text is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """All settings of all workers. What only some need is checked when they start."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    kafka_bootstrap_servers: str = ""
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ca_file: str | None = None
+    kafka_session_timeout_s: Annotated[float, Ge(1), Le(30)] = 10.0
+    database_url: SecretStr = SecretStr("")
+    instance_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = ""
+    topic_partitions: Annotated[int, Ge(1), Le(1000)] = 8
+    topic_replication_factor: Annotated[int, Ge(1), Le(9)] = 3
+
+    chat_open_for: PositiveDuration = timedelta(days=7)
+    help_url: str | None = None
+
+    stripe_api_base: str = "https://api.stripe.com"
+    stripe_api_key: SecretStr | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    paypal_api_base: str = "https://api-m.paypal.com"
+    paypal_client_id: str | None = None
+    paypal_client_secret: SecretStr | None = None
+    paypal_webhook_id: str | None = None
+
+    provider_deadline_s: Annotated[float, Gt(0), Le(60)] = 10.0
+    provider_concurrency: Annotated[int, Ge(1), Le(1000)] = 64
+    refund_lease_s: Annotated[float, Gt(0), Le(600)] = 30.0
+    refund_retry_base_s: Seconds = 1.0
+    refund_retry_max_s: Seconds = 300.0
+    refund_give_up_after: PositiveDuration = timedelta(days=5)
+    refund_look_up_base_s: Seconds = 5.0
+    refund_look_up_max_s: Seconds = 300.0
+    refund_pending_look_up_s: Seconds = 3600.0
+
+    batch_records: Annotated[int, Ge(1), Le(10_000)] = 500
+    stuck_after_s: Seconds = 60.0
+    health_host: str = "127.0.0.1"
+    health_port: Port = 0
+    ops_port: Port = 8080
+    webhooks_port: Port = 8081
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("stripe_api_base", "paypal_api_base", "help_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/") if value else value
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment. Raises SettingsError."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            name = PREFIX + "_".join(str(part) for part in first["loc"][:1]).upper()
+            raise SettingsError(f"{name}: {first['msg']}") from None
+
+    def need(self, *names: str) -> None:
+        """Raises SettingsError where one of the named settings is not set."""
+        for name in names:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if not value:
+                raise SettingsError(f"{PREFIX}{name.upper()} is not set")
+
+    def kafka(self, instance: str | None = None) -> KafkaSettings:
+        """How to reach Kafka, as `instance` of a group."""
+        return KafkaSettings(
+            bootstrap_servers=self.kafka_bootstrap_servers,
+            topic_prefix=self.topic_prefix,
+            instance_id=instance,
+            session_timeout_s=self.kafka_session_timeout_s,
+            security_protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            sasl_username=self.kafka_sasl_username,
+            sasl_password=secret(self.kafka_sasl_password),
+            ca_file=self.kafka_ca_file,
+        )
+
+    def policy(self) -> Policy:
+        """The durations that the rules take. Raises SettingsError where two don't go together."""
+        if self.provider_deadline_s >= self.refund_lease_s:
+            raise SettingsError("ANNUL_REFUND_LEASE_S must be more than ANNUL_PROVIDER_DEADLINE_S")
+        refunds = RefundPolicy(
+            retry_base_s=self.refund_retry_base_s,
+            retry_max_s=self.refund_retry_max_s,
+            give_up_after=self.refund_give_up_after,
+            lease_s=self.refund_lease_s,
+            command_again_s=self.refund_lease_s * 1.5,
+            look_up_base_s=self.refund_look_up_base_s,
+            look_up_max_s=self.refund_look_up_max_s,
+            pending_look_up_s=self.refund_pending_look_up_s,
+            uncertain_limit=self.refund_give_up_after,
+        )
+        return Policy(refunds=refunds, chats=ChatPolicy(open_for=self.chat_open_for))
+
+
+def secret(value: SecretStr | None) -> str | None:
+    """The text of a secret, for the client that needs it."""
+    return value.get_secret_value() if value is not None else None

@@ -1,0 +1,1 @@
+"""PostgreSQL: the pool, named SQL, migrations and the set-based writes of what was decided."""

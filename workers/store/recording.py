@@ -1,0 +1,118 @@
+"""Set-based reads under lock and writes of what was decided. One statement a kind of row, whatever the batch's size."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from schemas.sellers import SellerOutcome
+from workers.domain.emission import Later
+from workers.domain.ledger import Transfer
+from workers.domain.refund_types import Refund
+from workers.pipeline.messages import outgoing, pack
+from workers.store.database import RaceLostError, changed_rows, columns
+from workers.store.queries import sql
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+_REFUND_CHANGES = (
+    "refund_id",
+    "state",
+    "attempt",
+    "look_up_no",
+    "issued_at",
+    "state_since",
+    "settled_at",
+    "provider_refund_id",
+    "code",
+    "visible_by",
+    "redirected_to",
+    "revision",
+)
+
+
+async def lock(connection: Any, query: str, kind: type[Row], keys: Collection[str]) -> dict[str, Row]:
+    """The rows of `keys` that exist, locked and then read; by their key."""
+    if not keys:
+        return {}
+    rows = await connection.fetch(sql(query), list(keys))
+    return {row[0]: kind(**row) for row in rows}
+
+
+async def store(connection: Any, table: str, rows: Mapping[str, Row], known: Collection[str]) -> None:
+    """Insert rows that were absent and update those that were locked.
+
+    A row that was taken for absent and was made by another transaction meanwhile raises RaceLostError: its primary
+    key is what makes the two meet.
+    """
+    new = [msgspec.structs.astuple(row) for key, row in rows.items() if key not in known]
+    old = [msgspec.structs.astuple(row) for key, row in rows.items() if key in known]
+    if new:
+        status = await connection.execute(sql(f"insert_{table}"), *columns(new, 0))
+        if changed_rows(status) != len(new):
+            raise RaceLostError(table)
+    if old:
+        await connection.execute(sql(f"update_{table}"), *columns(old, 0))
+
+
+async def insert(connection: Any, query: str, rows: Iterable[msgspec.Struct]) -> None:
+    """Insert rows whose fields are the statement's columns, in order."""
+    tuples = [msgspec.structs.astuple(row) for row in rows]
+    if tuples:
+        await connection.execute(sql(query), *columns(tuples, 0))
+
+
+async def insert_outcomes(connection: Any, outcomes: Sequence[SellerOutcome]) -> None:
+    """Keep what counts for sellers."""
+    rows = [
+        (
+            one.seller_id,
+            one.seq,
+            one.order_id,
+            one.outcome,
+            one.occurred_at,
+            one.replaces.outcome if one.replaces else None,
+            one.replaces.occurred_at if one.replaces else None,
+        )
+        for one in outcomes
+    ]
+    if rows:
+        await connection.execute(sql("insert_outcomes"), *columns(rows, 0))
+
+
+async def update_refunds(connection: Any, refunds: Collection[Refund]) -> None:
+    """Move refunds on; what a refund is for never changes."""
+    rows = [tuple(getattr(refund, name) for name in _REFUND_CHANGES) for refund in refunds]
+    if rows:
+        await connection.execute(sql("update_refunds"), *columns(rows, 0))
+
+
+class Agenda:
+    """What a batch schedules and withdraws; of several words on one schedule_id the last holds."""
+
+    def __init__(self) -> None:
+        self._later: dict[str, tuple[Later, str | None] | None] = {}
+
+    def note(self, later: Iterable[Later], withdrawn: Iterable[str], traceparent: str | None) -> None:
+        """One decision's words."""
+        for schedule_id in withdrawn:
+            self._later[schedule_id] = None
+        for one in later:
+            self._later[one.schedule_id] = (one, traceparent)
+
+    async def store(self, connection: Any) -> None:
+        """Write them."""
+        gone = [schedule_id for schedule_id, word in self._later.items() if word is None]
+        rows = [
+            (schedule_id, later.subject, later.due_at, later.revision, pack(outgoing(later.emission, trace)))
+            for schedule_id, (later, trace) in ((key, word) for key, word in self._later.items() if word)
+        ]
+        if gone:
+            await connection.execute(sql("withdraw_messages"), gone)
+        if rows:
+            await connection.execute(sql("schedule_messages"), *columns(rows, 0))
+
+
+async def insert_transfers(connection: Any, transfers: Sequence[Transfer]) -> None:
+    """Post ledger lines."""
+    await insert(connection, "insert_transfers", transfers)

@@ -1,0 +1,84 @@
+-- name: lock_refunds
+-- Of whole orders: whether an order is refunded depends on all of its refunds.
+SELECT refund_id, order_id, tender_id, client_id, provider, reference, amount_minor, currency, idempotency_key, state,
+       attempt, look_up_no, first_issued_at, issued_at, state_since, settled_at, provider_refund_id, code, visible_by,
+       redirected_from, redirected_to, revision
+  FROM refunds WHERE order_id = ANY($1::text[])
+ ORDER BY refund_id FOR NO KEY UPDATE
+
+-- name: read_claims
+SELECT refund_id, attempt, lease_until FROM refund_attempts
+ WHERE (refund_id, attempt) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+
+-- name: insert_refunds
+INSERT INTO refunds (refund_id, order_id, tender_id, client_id, provider, reference, amount_minor, currency,
+  idempotency_key, state, attempt, look_up_no, first_issued_at, issued_at, state_since, settled_at,
+  provider_refund_id, code, visible_by, redirected_from, redirected_to, revision)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+  $9::text[], $10::text[], $11::int[], $12::int[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
+  $16::timestamptz[], $17::text[], $18::text[], $19::date[], $20::text[], $21::text[], $22::bigint[])
+
+-- name: update_refunds
+UPDATE refunds AS r
+   SET state = b.state, attempt = b.attempt, look_up_no = b.look_up_no, issued_at = b.issued_at,
+       state_since = b.state_since, settled_at = b.settled_at, provider_refund_id = b.provider_refund_id,
+       code = b.code, visible_by = b.visible_by, redirected_to = b.redirected_to, revision = b.revision
+  FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+              $8::text[], $9::text[], $10::date[], $11::text[], $12::bigint[])
+    AS b(refund_id, state, attempt, look_up_no, issued_at, state_since, settled_at, provider_refund_id, code,
+         visible_by, redirected_to, revision)
+ WHERE r.refund_id = b.refund_id
+
+-- name: insert_observations
+INSERT INTO refund_observations (refund_id, message_id, attempt, outcome, via, provider_refund_id, provider_code,
+  message, look_up_no, observed_at, recorded_at, state_after, revision_after)
+SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+  $9::int[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::bigint[])
+
+-- name: insert_transfers
+INSERT INTO ledger_transfers (transfer_id, order_id, refund_id, kind, debit_account, credit_account, amount_minor,
+  currency, posted_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+  $9::timestamptz[])
+
+-- name: credit_wallets
+-- The wallet is this ledger: a credit that is already here was given by an earlier attempt.
+INSERT INTO ledger_transfers (transfer_id, order_id, refund_id, kind, debit_account, credit_account, amount_minor,
+  currency, posted_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+  $9::timestamptz[])
+ON CONFLICT DO NOTHING
+
+-- name: claim_attempts
+-- One claim an attempt, and only of the attempt that is live now, as it was issued. The refund is locked, so whoever
+-- decides refunds and whoever claims see each other's work. What can't be claimed comes back with what is known.
+WITH wanted AS (
+  SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
+    AS t(refund_id, attempt, provider, reference, amount_minor, currency, idempotency_key, order_id)
+), locked AS MATERIALIZED (
+  SELECT r.refund_id, r.state, r.attempt, r.provider, r.reference, r.amount_minor, r.currency, r.idempotency_key,
+         r.order_id, r.client_id
+    FROM refunds AS r
+   WHERE r.refund_id IN (SELECT refund_id FROM wanted)
+   ORDER BY r.refund_id
+     FOR NO KEY UPDATE
+), matched AS (
+  SELECT w.refund_id, w.attempt, l.state, l.client_id, l.refund_id IS NOT NULL AS known, l.attempt AS live_attempt,
+         (w.provider, w.reference, w.amount_minor, w.currency, w.idempotency_key, w.order_id)
+         IS NOT DISTINCT FROM
+         (l.provider, l.reference, l.amount_minor, l.currency, l.idempotency_key, l.order_id) AS agrees
+    FROM wanted AS w LEFT JOIN locked AS l USING (refund_id)
+), claimed AS (
+  INSERT INTO refund_attempts (refund_id, attempt, claimed_by, claimed_at, lease_until)
+  SELECT DISTINCT m.refund_id, m.attempt, $9::text, annul_now(), annul_now() + $10::interval
+    FROM matched AS m
+   WHERE m.agrees AND m.attempt = m.live_attempt AND m.state = 'requested'
+  ON CONFLICT DO NOTHING
+  RETURNING refund_id, attempt
+)
+SELECT m.refund_id, m.attempt, m.known, m.agrees, m.client_id, c.refund_id IS NOT NULL AS claimed
+  FROM matched AS m
+  LEFT JOIN claimed AS c ON c.refund_id = m.refund_id AND c.attempt = m.attempt
+
+-- name: read_wallet_credits
+SELECT refund_id FROM ledger_transfers WHERE transfer_id = ANY($1::text[])

@@ -1,0 +1,121 @@
+"""Logs (JSON, event names noun.verb), metrics and each process's health port."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+
+log = structlog.get_logger()
+_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+def start_logging(level: str = "info") -> None:
+    """JSON lines on standard output, a library's warnings among them. Never a message's content."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+class Metrics:
+    """What every worker counts. Labels are bounded: worker, topic, type, label, provider, outcome."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._messages = Counter(
+            "annul_messages",
+            "Messages decided, by what became of them",
+            ("worker", "topic", "type", "label"),
+            registry=self.registry,
+        )
+        self._emitted = Counter(
+            "annul_emitted_messages", "Messages sent and acknowledged", ("worker",), registry=self.registry
+        )
+        self._batches = Histogram(
+            "annul_batch_record_seconds",
+            "Time to decide and record a batch",
+            ("worker",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._calls = Histogram(
+            "annul_provider_call_seconds",
+            "Time of a provider call, by what it came to",
+            ("provider", "outcome"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._fired = Counter("annul_timers_fired", "Scheduled messages sent", registry=self.registry)
+
+    def messages(self, worker: str, labels: Sequence[tuple[str, str, str]], emitted: int) -> None:
+        """A batch was decided, sent and committed."""
+        for topic, kind, label in labels:
+            self._messages.labels(worker, topic, kind, label).inc()
+        self._emitted.labels(worker).inc(emitted)
+
+    def batch(self, worker: str, size: int, seconds: float) -> None:
+        """A batch was recorded."""
+        del size
+        self._batches.labels(worker).observe(seconds)
+
+    def provider_call(self, provider: str, outcome: str, seconds: float) -> None:
+        """A provider answered, or didn't."""
+        self._calls.labels(provider, outcome).observe(seconds)
+
+    def fired(self, count: int) -> None:
+        """Scheduled messages were sent."""
+        self._fired.inc(count)
+
+
+async def serve_health(metrics: Metrics, ready: Callable[[], bool], host: str, port: int) -> web.AppRunner:
+    """Serve /healthz, /readyz and /metrics; port 0 takes a free one and the log says which."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.json_response({"ready": ready()}, status=200 if ready() else 503)
+
+    async def scrape(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", scrape)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    address = runner.addresses[0]
+    log.info("health.served", host=address[0], port=address[1])
+    return runner
+
+
+async def first_to_end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Wait until one task ends; raise what ended it."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()

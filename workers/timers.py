@@ -1,0 +1,72 @@
+"""Worker `timers`: sends scheduled messages when they are due. The one mechanism for "later"."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from workers.pipeline.emit import Emitter
+from workers.pipeline.messages import unpack_one
+from workers.pipeline.ports import Clock
+from workers.store.database import Database, columns, is_passing
+from workers.telemetry import Metrics
+
+log = structlog.get_logger()
+_BATCH = 500
+_LONGEST_SLEEP_S = 0.25
+_SWEEP_AFTER = timedelta(seconds=30)
+"""A row that fires this long was claimed by a process that died before it marked it."""
+
+
+class Timers:
+    """Claims due rows, commits, sends, marks: a crash in between sends again, under the same id."""
+
+    name = "timers"
+
+    def __init__(self, database: Database, emitter: Emitter, clock: Clock, metrics: Metrics) -> None:
+        self._database = database
+        self._emitter = emitter
+        self._clock = clock
+        self._metrics = metrics
+        self._stopping = asyncio.Event()
+        self.ready = asyncio.Event()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Until `stop`."""
+        wait_s = 0.2
+        while not self._stopping.is_set():
+            try:
+                fired = await self.fire()
+                self.ready.set()
+                if fired < _BATCH:
+                    await self._clock.sleep(await self._idle_s())
+                wait_s = 0.2
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                log.warning("timers.delayed", error=type(error).__name__)
+                await self._clock.sleep(wait_s)
+                wait_s = min(wait_s * 2, 5.0)
+
+    async def fire(self) -> int:
+        """Send what is due now; how many."""
+        rows = await self._database.fetch("claim_due", _BATCH, _SWEEP_AFTER)
+        if not rows:
+            return 0
+        rows.sort(key=lambda row: (row["due_at"], row["revision"]))
+        await self._emitter.emit([unpack_one(row["message"]) for row in rows])
+        marks = [(row["schedule_id"], row["revision"], row["due_at"]) for row in rows]
+        await self._database.execute("mark_fired", *columns(marks, 3))
+        self._metrics.fired(len(rows))
+        return len(rows)
+
+    async def _idle_s(self) -> float:
+        rows = await self._database.fetch("next_due")
+        until = rows[0][0]
+        if until is None:
+            return _LONGEST_SLEEP_S
+        return min(max(float(until), 0.0), _LONGEST_SLEEP_S)

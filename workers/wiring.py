@@ -1,0 +1,231 @@
+"""The one place where parts meet: settings in, running workers out."""
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from workers.adapter import Adapter
+from workers.cancellations import Cancellations
+from workers.consumers import group_of
+from workers.pipeline.clock import SystemClock
+from workers.pipeline.emit import Emitter
+from workers.pipeline.kafka import KafkaConsumer, KafkaProducer
+from workers.pipeline.messages import Handler
+from workers.pipeline.run import Limits, Pipeline
+from workers.pipeline.watchdog import Watchdog, watch_loop
+from workers.providers.card import CardProvider
+from workers.providers.http import AiohttpTransport
+from workers.providers.paypal import PayPalProvider
+from workers.providers.port import Provider
+from workers.refunds import Refunds
+from workers.settings import Settings, SettingsError, secret
+from workers.store.database import Database
+from workers.telemetry import Metrics, serve_health
+from workers.timers import Timers
+from workers.wallet import Wallet
+
+log = structlog.get_logger()
+_LAST_S = 1.5
+
+
+class Worker(Protocol):
+    """Something that runs until it is stopped."""
+
+    name: str
+    ready: asyncio.Event
+
+    def stop(self) -> None: ...
+    async def run(self) -> None: ...
+
+
+class Process:
+    """The parts that all workers of a process share."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.need("kafka_bootstrap_servers", "database_url")
+        self.settings = settings
+        self.policy = settings.policy()
+        self.clock = SystemClock()
+        self.metrics = Metrics()
+        self.randomness = random.Random(secrets.randbits(64))  # noqa: S311 - spreads retries, keeps no secret
+        self.process = settings.instance_id or f"{socket.gethostname()}-{os.getpid()}"
+        self._databases: list[Database] = []
+        self._emitters: list[Emitter] = []
+
+    def database(self, max_connections: int = 3) -> Database:
+        """A pool of a worker's own, closed with the process."""
+        made = Database(self.settings.database_url.get_secret_value(), max_connections=max_connections)
+        self._databases.append(made)
+        return made
+
+    def emitter(self) -> Emitter:
+        """A producer of a worker's own, closed with the process."""
+        made = Emitter(KafkaProducer(self.settings.kafka()), self.clock)
+        self._emitters.append(made)
+        return made
+
+    def pipeline(self, handler: Handler, emitter: Emitter | None = None) -> Pipeline:
+        """A handler on its way."""
+        topics = [topic.name for topic in handler.topics]
+        kafka = self.settings.kafka(self.settings.instance_id)
+        group = group_of(handler.name, self.settings.topic_prefix)
+        return Pipeline(
+            group,
+            handler,
+            KafkaConsumer(kafka, group, topics),
+            emitter or self.emitter(),
+            self.database(),
+            self.clock,
+            self.metrics,
+            prefix=self.settings.topic_prefix,
+            limits=Limits(batch_records=self.settings.batch_records),
+            watchdog=Watchdog(self.clock, limit_s=self.settings.stuck_after_s),
+        )
+
+    def adapter(self, provider: Callable[[AiohttpTransport], Provider]) -> Pipeline:
+        """A provider's adapter on its way."""
+        given = self.settings
+        emitter = self.emitter()
+        adapter = Adapter(
+            provider(AiohttpTransport(concurrency=given.provider_concurrency)),
+            emitter,
+            self.clock,
+            self.metrics,
+            process=self.process,
+            concurrency=given.provider_concurrency,
+            deadline_s=given.provider_deadline_s,
+            lease_s=given.refund_lease_s,
+        )
+        return self.pipeline(adapter, emitter)
+
+    async def close(self) -> None:
+        """Disconnect from everything."""
+        for emitter in self._emitters:
+            await emitter.close()
+        for database in self._databases:
+            await database.close()
+
+
+def _cancellations(process: Process) -> Worker:
+    return process.pipeline(Cancellations(process.policy))
+
+
+def _refunds(process: Process) -> Worker:
+    return process.pipeline(Refunds(process.policy.refunds, process.randomness))
+
+
+def _wallet(process: Process) -> Worker:
+    return process.pipeline(Wallet(process.process, timedelta(seconds=process.settings.refund_lease_s)))
+
+
+def _card(process: Process) -> Worker:
+    given = process.settings
+    given.need("stripe_api_key")
+    key = secret(given.stripe_api_key) or ""
+    return process.adapter(
+        lambda transport: CardProvider(transport, given.stripe_api_base, key, given.provider_deadline_s)
+    )
+
+
+def _paypal(process: Process) -> Worker:
+    given = process.settings
+    given.need("paypal_client_id", "paypal_client_secret")
+    client, password = given.paypal_client_id or "", secret(given.paypal_client_secret) or ""
+    return process.adapter(
+        lambda transport: PayPalProvider(transport, given.paypal_api_base, client, password, given.provider_deadline_s)
+    )
+
+
+def _timers(process: Process) -> Worker:
+    return Timers(process.database(), process.emitter(), process.clock, process.metrics)
+
+
+def _sellers(process: Process) -> Worker:
+    from workers.sellers import Sellers, SellersSettings  # noqa: PLC0415 - faust takes long to load; only here
+
+    given = process.settings
+    settings = SellersSettings(
+        bootstrap_servers=given.kafka_bootstrap_servers,
+        topic_prefix=given.topic_prefix,
+        partitions=given.topic_partitions,
+        replication_factor=given.topic_replication_factor,
+        instance_id=given.instance_id,
+        session_timeout_s=given.kafka_session_timeout_s,
+    )
+    return Sellers(settings, process.database(), process.emitter(), process.clock, process.metrics)
+
+
+WORKERS: dict[str, Callable[[Process], Worker]] = {
+    "cancellations": _cancellations,
+    "refunds": _refunds,
+    "wallet": _wallet,
+    "paypal": _paypal,
+    "card": _card,
+    "timers": _timers,
+    "sellers": _sellers,
+}
+
+
+async def run_workers(names: list[str], settings: Settings) -> None:
+    """Run workers until SIGTERM or SIGINT; drains, and returns within 10 s of the signal.
+
+    Raises SettingsError, and whatever ended a worker that can't be waited out.
+    """
+    process = Process(settings)
+    workers = [WORKERS[name](process) for name in names]
+    loop = asyncio.get_running_loop()
+    watch_loop(loop, limit_s=settings.stuck_after_s)
+
+    def stop() -> None:
+        for worker in workers:
+            worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    health = await serve_health(
+        process.metrics,
+        lambda: all(worker.ready.is_set() for worker in workers),
+        settings.health_host,
+        settings.health_port,
+    )
+    log.info("process.started", workers=names, process=process.process)
+    tasks = [asyncio.create_task(worker.run(), name=worker.name) for worker in workers]
+    try:
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        if pending:
+            stop()
+            await asyncio.wait(pending, timeout=8)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _within(_LAST_S, health.cleanup())
+        await _within(_LAST_S, process.close())
+    log.info("process.stopped", workers=names)
+
+
+async def _within(seconds: float, ending: Any) -> None:
+    try:
+        await asyncio.wait_for(ending, seconds)
+    except Exception as error:  # noqa: BLE001 - on the way out; what isn't closed ends with the process
+        log.warning("process.close_failed", error=type(error).__name__)
+
+
+def worker_names(given: list[str]) -> list[str]:
+    """`all`, or the names that were given. Raises SettingsError for one that is unknown."""
+    if given == ["all"]:
+        return list(WORKERS)
+    for name in given:
+        if name not in WORKERS:
+            raise SettingsError(f"unknown worker {name!r}; known: {', '.join(WORKERS)}, all")
+    return list(dict.fromkeys(given))
