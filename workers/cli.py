@@ -81,9 +81,9 @@ def operator_settings(*needed: str) -> Settings:
     except ImportError:
         stacks = []
     else:
-        stacks = live_stacks()
+        stacks = [folder.state.settings for folder in live_stacks() if folder.state.settings]
     if stacks:
-        for name, value in stacks[-1].settings.items():
+        for name, value in stacks[-1].items():
             os.environ.setdefault(name, value)
     settings = Settings.read()
     settings.need(*needed)
