@@ -29,6 +29,7 @@ ProviderName = Literal["wallet", "paypal", "card"]
 
 _EARLIEST_YEAR: Final = 2000
 _LATEST_YEAR: Final = 2100
+_NO_OFFSET: Final = timedelta(0)
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")
 _NAMED = re.compile(r"`([A-Za-z_]+)`")
 
@@ -36,20 +37,26 @@ _NAMED = re.compile(r"`([A-Za-z_]+)`")
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Base of everything that crosses a topic. Unknown fields are ignored on reading."""
 
-    def __post_init__(self) -> None:
-        """Check what a type annotation can't say. Subclasses extend it.
+    def check(self) -> None:
+        """Check what a type annotation can't say; done once, when a message is read.
 
         Raises ValueError that names the field in back-ticks; decoding turns it into a `Fault`.
         """
         for name in time_fields(type(self)):
             value = getattr(self, name)
-            if value is not None and (
-                value.utcoffset() != timedelta(0) or not _EARLIEST_YEAR <= value.year < _LATEST_YEAR
-            ):
+            if value is None:
+                continue
+            if value.utcoffset() != _NO_OFFSET or not _EARLIEST_YEAR <= value.year < _LATEST_YEAR:
                 raise ValueError(f"`{name}` must be in UTC and between {_EARLIEST_YEAR} and {_LATEST_YEAR}")
         currency = getattr(self, "currency", None)
-        if currency is not None and currency not in EXPONENTS:
-            raise ValueError("`currency` is not a currency of ISO 4217 with exponent 0, 2 or 3")
+        if currency is not None:
+            check_currency(currency)
+
+
+def check_currency(code: str) -> None:
+    """Raises ValueError for a currency that is unknown."""
+    if code not in EXPONENTS:
+        raise ValueError("`currency` is not a currency of ISO 4217 with exponent 0, 2 or 3")
 
 
 _times: dict[type, tuple[str, ...]] = {}
@@ -67,6 +74,8 @@ def time_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
 
 
 def _holds_time(kind: msgspec.inspect.Type) -> bool:
+    if isinstance(kind, msgspec.inspect.Metadata):  # what an annotation's description is wrapped in
+        return _holds_time(kind.type)
     if isinstance(kind, msgspec.inspect.UnionType):
         return any(_holds_time(part) for part in kind.types)
     return isinstance(kind, msgspec.inspect.DateTimeType)
@@ -82,10 +91,10 @@ class Fault(Exception):
         self.detail = detail
 
 
-def fault_of(error: msgspec.MsgspecError, root: str = "value") -> Fault:
+def fault_of(error: msgspec.MsgspecError | ValueError, root: str = "value") -> Fault:
     """Turn a decoding error into a `Fault`; `root` names the whole where no single field is at fault."""
     text = str(error)
-    if not isinstance(error, msgspec.ValidationError):
+    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
         return Fault("malformed_json", root, text[:200])
     path = ""
     if found := _PATH.search(text):

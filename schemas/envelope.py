@@ -5,6 +5,7 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,8 @@ JSON: Final = "application/json"
 STRUCTURED: Final = "application/cloudevents+json"
 MAX_VALUE_BYTES: Final = 256 * 1024
 _MAX_HEADER_BYTES: Final = 1024
+_READ: Final = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
+_TRACES: Final = frozenset({"ce_traceparent", "traceparent"})
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
@@ -38,9 +41,9 @@ class _Structured(msgspec.Struct, frozen=True):
     source: str
     type: str
     time: str | None = None
-    datacontenttype: str = JSON
-    traceparent: str | None = None
-    data: msgspec.Raw | None = None
+    datacontenttype: str | None = None
+    traceparent: Any = None
+    data: msgspec.Raw = msgspec.Raw()  # no union: msgspec takes `Raw | None` for null alone
     data_base64: str | None = None
 
 
@@ -80,11 +83,13 @@ def decode_data(kinds: Mapping[str, msgspec.json.Decoder[Any]], envelope: Envelo
     if decoder is None:
         raise Fault("unknown_type", "ce_type", "not a type of this topic")
     try:
-        return decoder.decode(data)
-    except msgspec.MsgspecError as error:
-        raise fault_of(error) from None
+        message = decoder.decode(data)
+        message.check()
     except (UnicodeDecodeError, RecursionError):
         raise Fault("malformed_json", "value", "not JSON in UTF-8 of a sensible depth") from None
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise fault_of(error) from None
+    return message
 
 
 def decoders(kinds: Mapping[str, type[Message]]) -> dict[str, msgspec.json.Decoder[Any]]:
@@ -95,16 +100,26 @@ def decoders(kinds: Mapping[str, type[Message]]) -> dict[str, msgspec.json.Decod
 def headers_of(type_: str, id_: str, time: datetime, traceparent: str | None = None) -> list[tuple[str, bytes]]:
     """Binary-mode headers of a message that Annul emits."""
     headers = [
-        ("ce_specversion", b"1.0"),
+        _SPECVERSION,
         ("ce_id", id_.encode()),
-        ("ce_source", SOURCE.encode()),
+        _SOURCE,
         ("ce_type", type_.encode()),
-        ("ce_time", time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
-        ("content-type", JSON.encode()),
+        ("ce_time", _stamp(time)),
+        _CONTENT_TYPE,
     ]
     if traceparent is not None:
         headers.append(("traceparent", traceparent.encode()))
     return headers
+
+
+_SPECVERSION: Final = ("ce_specversion", b"1.0")
+_SOURCE: Final = ("ce_source", SOURCE.encode())
+_CONTENT_TYPE: Final = ("content-type", JSON.encode())
+
+
+@lru_cache(maxsize=64)
+def _stamp(time: datetime) -> bytes:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
 
 
 def structured_value(type_: str, id_: str, source: str, time: datetime, data: Message) -> bytes:
@@ -126,7 +141,10 @@ def _named(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
     known: dict[str, str] = {}
     for name, raw in headers:
         lowered = name.lower()
-        if not lowered.startswith("ce_") and lowered not in ("content-type", "traceparent"):
+        if lowered in _TRACES:
+            known[lowered] = (raw or b"")[:_MAX_HEADER_BYTES].decode(errors="replace")
+            continue
+        if lowered not in _READ:
             continue
         if raw is None or len(raw) > _MAX_HEADER_BYTES:
             raise Fault("bad_envelope", lowered, f"empty or over {_MAX_HEADER_BYTES} bytes")
@@ -148,12 +166,12 @@ def _open_structured(value: bytes) -> tuple[Envelope, bytes]:
         raise fault_of(error) from None
     except (UnicodeDecodeError, RecursionError):
         raise Fault("malformed_json", "value", "not JSON in UTF-8 of a sensible depth") from None
-    if _media_type(event.datacontenttype) != JSON:
+    if _media_type(event.datacontenttype) not in ("", JSON):
         raise Fault("bad_envelope", "datacontenttype", f"not {JSON}")
     fields = {name: getattr(event, name) for name in ("specversion", "id", "source", "type", "time", "traceparent")}
     envelope = _check(fields, fallback_traceparent=None, prefix="")
-    if event.data is not None:
-        return envelope, bytes(event.data)
+    if (data := bytes(event.data)) not in (b"", b"null"):
+        return envelope, data
     if event.data_base64 is None:
         raise Fault("missing_field", "data", "a structured event without data")
     try:
@@ -178,7 +196,7 @@ def _check(fields: Mapping[str, str | None], *, fallback_traceparent: str | None
     if time is not None and not _is_time(time):
         raise Fault("bad_envelope", f"{prefix}time", "not a time of RFC 3339")
     trace = fields["traceparent"] or fallback_traceparent
-    if trace is not None and not _TRACEPARENT.match(trace):
+    if trace is not None and not (isinstance(trace, str) and _TRACEPARENT.match(trace)):
         trace = None  # a broken trace is no reason to hold up money
     return Envelope(event_id, source, type_, time, trace)
 

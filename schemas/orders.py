@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.base import Currency, Id, Locale, Message, Minor, ProviderName, ShortText, Time
+from schemas.base import Currency, Id, Locale, Message, Minor, ProviderName, ShortText, Time, check_currency
 
 Stage = Literal["awaiting_acceptance", "in_progress", "delivered"]
 CancelledBy = Literal["client", "seller", "support", "system"]
@@ -66,7 +66,7 @@ class Escrow(Message, frozen=True, kw_only=True):
     tenders: Annotated[tuple[Tender, ...], msgspec.Meta(max_length=MAX_TENDERS)]
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_currency(self.currency)
         if len({tender.tender_id for tender in self.tenders}) != len(self.tenders):
             raise ValueError("`tenders` holds two with one tender_id")
 

@@ -11,7 +11,7 @@ from workers.domain.orders import decide_order_event
 from workers.domain.policy import Policy
 from workers.handler import DatabaseHandler
 from workers.pipeline.messages import Incoming, Verdict
-from workers.store.recording import Agenda, insert, insert_outcomes, insert_transfers, lock, store
+from workers.store.recording import Agenda, insert, insert_outcomes, lock, store
 
 
 class Cancellations(DatabaseHandler):
@@ -92,7 +92,7 @@ class _Work:
         await store(connection, "conversations", self._changed_chats, self._chats)
         await store(connection, "sellers", self._changed_sellers, self._sellers)
         decisions = self._decisions
-        await insert(connection, "insert_refunds", (row for one in decisions for row in one.refunds))
-        await insert_transfers(connection, [row for one in decisions for row in one.transfers])
+        await insert(connection, "refunds", [row for one in decisions for row in one.refunds])
+        await insert(connection, "ledger_transfers", [row for one in decisions for row in one.transfers])
         await insert_outcomes(connection, [row for one in decisions for row in one.outcomes])
         await self._agenda.store(connection)

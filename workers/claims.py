@@ -101,7 +101,8 @@ def result_of(
         look_up_no=look_up_no,
     )
     # A claimed attempt is called once; a look-up may be repeated, and each answer is an observation of its own.
-    cause = (command.refund_id, command.attempt, look_up_no or "call", command.issued_at if look_up_no else "")
+    asked = () if look_up_no is None else (str(look_up_no), command.issued_at.isoformat())
+    cause = (command.refund_id, str(command.attempt), data.via, *asked)
     return emission(REFUNDS_RESULTS, command.order_id, "refund.result", data, now, *cause)
 
 

@@ -74,6 +74,18 @@ def topics(
     typer.echo("\n".join(changes) or "nothing to change")
 
 
+@app.command()
+def bench(
+    messages: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="cancellations a round")] = 40_000,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="pairs, measured in turn")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="one line of JSON")] = False,
+) -> None:
+    """Measure cancellations per second, beside a bare loop over the same messages in the same run."""
+    from workers.commands import bench as command  # noqa: PLC0415
+
+    run(command.run(messages=messages, rounds=rounds, as_json=as_json))
+
+
 def operator_settings(*needed: str) -> Settings:
     """Settings for a person's command: from the environment, and what is not there from the local stack that runs."""
     try:

@@ -7,7 +7,7 @@ from typing import Any
 class DatabaseHandler:
     """A handler whose decisions cause rows and messages only."""
 
-    batch_records = 500
+    batch_records = 10_000
 
     async def room(self) -> int:
         """There is always room."""

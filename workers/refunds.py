@@ -19,7 +19,7 @@ from workers.handler import DatabaseHandler
 from workers.pipeline.messages import Incoming, Verdict
 from workers.store.database import columns
 from workers.store.queries import sql
-from workers.store.recording import Agenda, insert_transfers, lock, store, update_refunds
+from workers.store.recording import Agenda, insert, lock, store, update_refunds
 
 
 class Refunds(DatabaseHandler):
@@ -131,5 +131,5 @@ class _Work:
         await update_refunds(connection, list(self._changed.values()))
         if self._observations:
             await connection.execute(sql("insert_observations"), *columns(self._observations, 0))
-        await insert_transfers(connection, [row for one in self._decisions for row in one.transfers])
+        await insert(connection, "ledger_transfers", [row for one in self._decisions for row in one.transfers])
         await self._agenda.store(connection)

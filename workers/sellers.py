@@ -144,7 +144,7 @@ class Sellers:
                     statistics_of(seller_id, counts, now),
                     now,
                     seller_id,
-                    counts.seq,
+                    str(counts.seq),
                 ),
                 None,
             )

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     refund_look_up_max_s: Seconds = 300.0
     refund_pending_look_up_s: Seconds = 3600.0
 
-    batch_records: Annotated[int, Ge(1), Le(10_000)] = 500
+    batch_records: Annotated[int, Ge(1), Le(10_000)] = 1_000
     stuck_after_s: Seconds = 60.0
     health_host: str = "127.0.0.1"
     health_port: Port = 0

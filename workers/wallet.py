@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec.structs import astuple
+
 from schemas.refunds import RefundIssue
 from workers.claims import claim, issues, refused, result_of
 from workers.consumers import CONSUMERS
 from workers.domain import ledger
 from workers.handler import DatabaseHandler
 from workers.pipeline.messages import Incoming, Verdict
+from workers.store.database import columns
 from workers.store.queries import sql
-from workers.store.recording import insert
 
 
 class Wallet(DatabaseHandler):
@@ -31,7 +33,9 @@ class Wallet(DatabaseHandler):
         """One verdict a command."""
         answers = iter(await claim(connection, issues(batch), self._process, self._lease))
         asked = [message.data for message in batch if not isinstance(message.data, RefundIssue)]
-        credited = await self._credited(connection, [ledger.credit_id(command.refund_id) for command in asked])
+        credited = await self._credited(
+            connection, [(command.order_id, ledger.credit_id(command.refund_id)) for command in asked]
+        )
         verdicts, credits_ = [], []
         for message in batch:
             command = message.data
@@ -49,11 +53,12 @@ class Wallet(DatabaseHandler):
             credits_.append(ledger.wallet_credit(command, answer.client_id, now))
             told = result_of(command, "succeeded", now, provider_refund_id=command.refund_id)
             verdicts.append(Verdict("applied", (told,)))
-        await insert(connection, "credit_wallets", credits_)
+        if credits_:
+            await connection.execute(sql("credit_wallets"), *columns([astuple(one) for one in credits_], 9))
         return verdicts
 
-    async def _credited(self, connection: Any, transfer_ids: list[str]) -> set[str]:
-        if not transfer_ids:
+    async def _credited(self, connection: Any, lines: list[tuple[str, str]]) -> set[str]:
+        if not lines:
             return set()
-        rows = await connection.fetch(sql("read_wallet_credits"), transfer_ids)
+        rows = await connection.fetch(sql("read_wallet_credits"), *columns(lines, 2))
         return {row["refund_id"] for row in rows}

@@ -121,4 +121,6 @@ def _command(
         revision=revision,
         reason=reason,
     )
-    return emission(CHATS_COMMANDS, chat.conversation_id, type_, data, now, chat.conversation_id, order_id, revision)
+    return emission(
+        CHATS_COMMANDS, chat.conversation_id, type_, data, now, chat.conversation_id, order_id, str(revision)
+    )

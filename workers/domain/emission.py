@@ -33,7 +33,7 @@ class Later(msgspec.Struct, frozen=True):
     emission: Emission
 
 
-def emission(topic: Topic, key: str, type_: str, data: Message, now: datetime, *cause: object) -> Emission:
+def emission(topic: Topic, key: str, type_: str, data: Message, now: datetime, *cause: str) -> Emission:
     """An emission whose id follows from its type and `cause`."""
     assert type_ in topic.types, f"{type_} is not a type of {topic.name}"
     return Emission(topic.name, key, type_, derived("msg", type_, *cause), now, data)

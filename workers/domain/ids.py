@@ -3,9 +3,10 @@
 from hashlib import blake2b
 
 
-def derived(prefix: str, *parts: object) -> str:
+def derived(prefix: str, *parts: str) -> str:
     """An id of at most 64 characters that depends on `parts` alone."""
-    joined = "\0".join(map(str, parts)).encode()
+    # No id holds a line feed, so different parts never join to the same text.
+    joined = "\n".join(parts).encode()
     return f"{prefix}_{blake2b(joined, digest_size=15).hexdigest()}"
 
 

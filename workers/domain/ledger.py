@@ -17,8 +17,8 @@ SETTLED: Final = "refund_settled"
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     """One immutable line: `amount_minor` leaves `debit_account` and arrives in `credit_account`."""
 
-    transfer_id: str
     order_id: str
+    transfer_id: str
     refund_id: str | None
     kind: str
     debit_account: str

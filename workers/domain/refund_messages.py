@@ -28,7 +28,7 @@ def issue_of(refund: Refund, now: datetime, policy: RefundPolicy) -> Emission:
         not_after=_not_after(refund, policy),
     )
     topic = REFUNDS_COMMANDS[refund.provider]
-    return emission(topic, refund.order_id, "refund.issue", data, now, refund.refund_id, refund.attempt)
+    return emission(topic, refund.order_id, "refund.issue", data, now, refund.refund_id, str(refund.attempt))
 
 
 def look_up_of(refund: Refund, now: datetime, policy: RefundPolicy) -> Emission:
@@ -44,7 +44,7 @@ def look_up_of(refund: Refund, now: datetime, policy: RefundPolicy) -> Emission:
         RefundLookUp,
     )
     topic = REFUNDS_COMMANDS[refund.provider]
-    cause = (refund.refund_id, refund.look_up_no, now.isoformat())
+    cause = (refund.refund_id, str(refund.look_up_no), now.isoformat())
     return emission(topic, refund.order_id, "refund.look_up", data, now, *cause)
 
 
@@ -59,7 +59,7 @@ def wake_of(refund: Refund, now: datetime, after_s: float) -> Later:
         data,
         due_at,
         refund.refund_id,
-        refund.revision,
+        str(refund.revision),
         due_at.isoformat(),
     )
     return Later(wake_id(refund), refund.refund_id, due_at, refund.revision, message)
@@ -83,7 +83,7 @@ def event_of(refund: Refund, type_: str, now: datetime) -> Emission:
         redirected_to=refund.redirected_to,
         revision=refund.revision,
     )
-    return emission(REFUNDS_EVENTS, refund.order_id, type_, data, now, refund.refund_id, refund.revision)
+    return emission(REFUNDS_EVENTS, refund.order_id, type_, data, now, refund.refund_id, str(refund.revision))
 
 
 def key_forgotten_at(refund: Refund, policy: RefundPolicy) -> datetime:

@@ -82,7 +82,7 @@ class Tally:
                 outcome,
                 now,
                 outcome.seller_id,
-                outcome.seq,
+                str(outcome.seq),
             )
             for outcome in self.outcomes
         ]

@@ -21,6 +21,8 @@ from workers.store.queries import sql
 
 log = structlog.get_logger()
 _LONGEST_WAIT_S = 5.0
+_INTERNAL_LIMIT = 20
+INTERNAL_ERROR = "internal_error"
 
 
 class FencedError(Exception):
@@ -46,6 +48,7 @@ class Recorder:
         self._database = database
         self._clock = clock
         self._committed: dict[Partition, int] = {}
+        self._internal = 0
 
     def note_committed(self, offsets: Mapping[Partition, int]) -> None:
         """Kafka has these offsets: what was kept up to them may go, with the next batch."""
@@ -56,28 +59,52 @@ class Recorder:
 
         Raises FencedError, and errors that mean that this program and its database don't fit.
         """
+        end = await self._attempt(batch, expected, refused=None)
+        if isinstance(end, Recorded):
+            self._internal = 0
+            return [end]
+        if len(batch) > 1:
+            log.warning("batch.halved", group=self._group, size=len(batch), error=type(end).__name__)
+            middle = len(batch) // 2
+            first = await self.record(batch[:middle], expected)
+            return first + await self.record(batch[middle:], expected)
+        fault = _fault_of(end)
+        self._note_internal(fault, end)
+        parked = await self._attempt(batch, expected, refused=fault)
+        if isinstance(parked, Recorded):
+            return [parked]
+        raise parked
+
+    def _note_internal(self, fault: Fault, error: Exception) -> None:
+        """One message that a rule can't take is parked; when it is every message, the fault is this program's."""
+        self._internal = self._internal + 1 if fault.reason == INTERNAL_ERROR else 0
+        if self._internal >= _INTERNAL_LIMIT:
+            raise error
+
+    async def _attempt(
+        self,
+        batch: Sequence[Incoming | Unreadable],
+        expected: dict[Partition, int],
+        refused: Fault | None,
+    ) -> Recorded | Exception:
+        """Record the batch however long that takes, or give the error that tells of a message in it."""
         wait_s = 0.1
         while True:
             try:
-                recorded = await self._transact(batch, expected, refused=None)
+                recorded = await self._transact(batch, expected, refused)
             except FencedError:
                 raise
             except Exception as error:
-                if is_passing(error):
-                    log.warning("batch.record_delayed", group=self._group, error=type(error).__name__)
-                    await self._clock.sleep(wait_s)
-                    wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
-                    continue
-                if not _is_about_a_message(error):
+                if not is_passing(error):
+                    if _is_about_a_message(error):
+                        return error
                     raise
-                log.warning("batch.halved", group=self._group, size=len(batch), error=type(error).__name__)
-                if len(batch) > 1:
-                    middle = len(batch) // 2
-                    first = await self.record(batch[:middle], expected)
-                    return first + await self.record(batch[middle:], expected)
-                recorded = await self._transact(batch, expected, refused=_fault_of(error))
-            expected.update(recorded.offsets)
-            return [recorded]
+                log.warning("batch.record_delayed", group=self._group, error=type(error).__name__)
+                await self._clock.sleep(wait_s)
+                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            else:
+                expected.update(recorded.offsets)
+                return recorded
 
     async def _transact(
         self,
@@ -109,9 +136,12 @@ class Recorder:
     async def _keep(
         self, connection: Any, caused: Mapping[Partition, list[Outgoing]], offsets: Mapping[Partition, int]
     ) -> None:
-        kept = [(place.topic, place.partition, offsets[place], pack(messages)) for place, messages in caused.items()]
+        kept = [
+            (self._group, place.topic, place.partition, offsets[place], pack(messages))
+            for place, messages in caused.items()
+        ]
         if kept:
-            await connection.execute(sql("add_emissions"), self._group, *columns(kept, 4))
+            await connection.copy_records_to_table("emissions", records=kept)
         if self._committed:
             old = [(place.topic, place.partition, offset) for place, offset in self._committed.items()]
             await connection.execute(sql("prune_emissions"), self._group, *columns(old, 3))
@@ -165,4 +195,4 @@ def _fault_of(error: Exception) -> Fault:
     if isinstance(error, asyncpg.PostgresError):
         constraint = getattr(error, "constraint_name", None)
         return Fault("cannot_be_recorded", constraint or "value", type(error).__name__)
-    return Fault("internal_error", "value", type(error).__name__)
+    return Fault(INTERNAL_ERROR, "value", type(error).__name__)

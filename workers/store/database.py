@@ -91,8 +91,3 @@ class Database:
 def columns(rows: Sequence[Sequence[Any]], width: int) -> Iterable[list[Any]]:
     """Rows turned into columns, for `unnest`; `width` empty ones where there is no row."""
     return map(list, zip(*rows, strict=True)) if rows else ([] for _ in range(width))
-
-
-def changed_rows(status: str) -> int:
-    """How many rows a statement's status tells of."""
-    return int(status.rpartition(" ")[2])

@@ -7,17 +7,6 @@ SELECT order_id, conversation_id, client_id, seller_id, client_locale, seller_lo
   FROM orders WHERE order_id = ANY($1::text[])
  ORDER BY order_id FOR NO KEY UPDATE
 
--- name: insert_orders
--- A row that another transaction made meanwhile is left alone and missing from the count: the batch starts again.
-INSERT INTO orders (order_id, conversation_id, client_id, seller_id, client_locale, seller_locale, placed_at,
-  accepted_at, delivered_at, completed_at, cancelled_at, cancelled_by, stage, currency, escrow, reactivation_at,
-  refunded_at, counted_accepted_at, counted_close, counted_close_at, revision)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
-  $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[],
-  $15::bytea[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::timestamptz[],
-  $21::bigint[])
-ON CONFLICT DO NOTHING
-
 -- name: update_orders
 UPDATE orders AS o
    SET conversation_id = b.conversation_id, client_id = b.client_id, seller_id = b.seller_id,
@@ -42,13 +31,6 @@ SELECT conversation_id, placed_order, placed_at, other_placed_at, cancelled_orde
   FROM conversations WHERE conversation_id = ANY($1::text[])
  ORDER BY conversation_id FOR NO KEY UPDATE
 
--- name: insert_conversations
-INSERT INTO conversations (conversation_id, placed_order, placed_at, other_placed_at, cancelled_order, cancelled_at,
-  close_at, scheduled_revision, revision)
-SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::timestamptz[],
-  $7::timestamptz[], $8::bigint[], $9::bigint[])
-ON CONFLICT DO NOTHING
-
 -- name: update_conversations
 UPDATE conversations AS c
    SET placed_order = b.placed_order, placed_at = b.placed_at, other_placed_at = b.other_placed_at,
@@ -63,17 +45,9 @@ UPDATE conversations AS c
 -- name: lock_sellers
 SELECT seller_id, seq FROM sellers WHERE seller_id = ANY($1::text[]) ORDER BY seller_id FOR NO KEY UPDATE
 
--- name: insert_sellers
-INSERT INTO sellers (seller_id, seq) SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT DO NOTHING
-
 -- name: update_sellers
 UPDATE sellers AS s SET seq = b.seq FROM unnest($1::text[], $2::bigint[]) AS b(seller_id, seq)
  WHERE s.seller_id = b.seller_id
-
--- name: insert_outcomes
-INSERT INTO seller_outcomes (seller_id, seq, order_id, outcome, occurred_at, replaces_outcome, replaces_occurred_at)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[],
-  $7::timestamptz[])
 
 -- name: read_seller_counts
 -- A correction counts its outcome and takes the replaced one back.

@@ -18,10 +18,6 @@ INSERT INTO consumer_offsets (consumer_group, topic, partition, topic_id, next_o
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING
 
--- name: add_emissions
-INSERT INTO emissions (consumer_group, topic, partition, next_offset, messages)
-SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bytea[])
-
 -- name: prune_emissions
 DELETE FROM emissions AS e
  USING unnest($2::text[], $3::int[], $4::bigint[]) AS b(topic, partition, committed)

@@ -1,22 +1,19 @@
 -- name: lock_refunds
 -- Of whole orders: whether an order is refunded depends on all of its refunds.
+WITH wanted AS (
+  SELECT refund_id FROM refunds WHERE order_id = ANY($1::text[]) AND state <> 'redirected'
+   UNION ALL
+  SELECT refund_id FROM refunds WHERE order_id = ANY($1::text[]) AND state = 'redirected'
+)
 SELECT refund_id, order_id, tender_id, client_id, provider, reference, amount_minor, currency, idempotency_key, state,
        attempt, look_up_no, first_issued_at, issued_at, state_since, settled_at, provider_refund_id, code, visible_by,
        redirected_from, redirected_to, revision
-  FROM refunds WHERE order_id = ANY($1::text[])
+  FROM refunds WHERE refund_id IN (SELECT refund_id FROM wanted)
  ORDER BY refund_id FOR NO KEY UPDATE
 
 -- name: read_claims
 SELECT refund_id, attempt, lease_until FROM refund_attempts
  WHERE (refund_id, attempt) IN (SELECT * FROM unnest($1::text[], $2::int[]))
-
--- name: insert_refunds
-INSERT INTO refunds (refund_id, order_id, tender_id, client_id, provider, reference, amount_minor, currency,
-  idempotency_key, state, attempt, look_up_no, first_issued_at, issued_at, state_since, settled_at,
-  provider_refund_id, code, visible_by, redirected_from, redirected_to, revision)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-  $9::text[], $10::text[], $11::int[], $12::int[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-  $16::timestamptz[], $17::text[], $18::text[], $19::date[], $20::text[], $21::text[], $22::bigint[])
 
 -- name: update_refunds
 UPDATE refunds AS r
@@ -35,15 +32,9 @@ INSERT INTO refund_observations (refund_id, message_id, attempt, outcome, via, p
 SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
   $9::int[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::bigint[])
 
--- name: insert_transfers
-INSERT INTO ledger_transfers (transfer_id, order_id, refund_id, kind, debit_account, credit_account, amount_minor,
-  currency, posted_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-  $9::timestamptz[])
-
 -- name: credit_wallets
 -- The wallet is this ledger: a credit that is already here was given by an earlier attempt.
-INSERT INTO ledger_transfers (transfer_id, order_id, refund_id, kind, debit_account, credit_account, amount_minor,
+INSERT INTO ledger_transfers (order_id, transfer_id, refund_id, kind, debit_account, credit_account, amount_minor,
   currency, posted_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
   $9::timestamptz[])
@@ -81,4 +72,5 @@ SELECT m.refund_id, m.attempt, m.known, m.agrees, m.client_id, c.refund_id IS NO
   LEFT JOIN claimed AS c ON c.refund_id = m.refund_id AND c.attempt = m.attempt
 
 -- name: read_wallet_credits
-SELECT refund_id FROM ledger_transfers WHERE transfer_id = ANY($1::text[])
+SELECT refund_id FROM ledger_transfers
+ WHERE (order_id, transfer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
