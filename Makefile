@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint bench chaos lock schemas clean
@@ -41,7 +42,9 @@ schemas: $(READY) ## write JSON Schema and topic data again from the types
 	$(BIN)/python -m schemas.export
 
 lock: ## pin every dependency with its hashes again (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --extra local --extra dev --generate-hashes --no-annotate --no-header -o requirements.lock pyproject.toml
+	$(LOCK) --extra local --extra dev -o requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock -o requirements.prod.lock pyproject.toml
+	echo setuptools | $(LOCK) --constraint requirements.lock -o deploy/requirements.build.lock -
 
 clean: ## remove the environment and local data
 	rm -rf $(VENV) .annul

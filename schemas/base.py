@@ -16,8 +16,9 @@ _ID_PATTERN: Final = r"^[A-Za-z0-9_.:-]{1,64}$(?!\n)"
 
 Id = Annotated[str, msgspec.Meta(pattern=_ID_PATTERN, description="1-64 characters of A-Z a-z 0-9 _ . : -")]
 IdempotencyKey = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{1,108}$(?!\n)")]
-Minor = Annotated[int, msgspec.Meta(ge=0, le=10**15, description="an amount in the currency's minor unit")]
-PositiveMinor = Annotated[int, msgspec.Meta(gt=0, le=10**15, description="an amount in the minor unit, not zero")]
+MAX_MINOR: Final = 10**15
+Minor = Annotated[int, msgspec.Meta(ge=0, le=MAX_MINOR, description="an amount in the currency's minor unit")]
+PositiveMinor = Annotated[int, msgspec.Meta(gt=0, le=MAX_MINOR, description="an amount in the minor unit, not zero")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Ordinal = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Time = Annotated[datetime, msgspec.Meta(tz=True, description="RFC 3339, UTC")]

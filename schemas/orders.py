@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.base import Currency, Id, Locale, Message, Minor, ProviderName, ShortText, Time, check_currency
+from schemas.base import (
+    MAX_MINOR,
+    Currency,
+    Id,
+    Locale,
+    Message,
+    Minor,
+    ProviderName,
+    ShortText,
+    Time,
+    check_currency,
+)
 
 Stage = Literal["awaiting_acceptance", "in_progress", "delivered"]
 CancelledBy = Literal["client", "seller", "support", "system"]
@@ -69,6 +80,8 @@ class Escrow(Message, frozen=True, kw_only=True):
         check_currency(self.currency)
         if len({tender.tender_id for tender in self.tenders}) != len(self.tenders):
             raise ValueError("`tenders` holds two with one tender_id")
+        if sum([tender.captured_minor for tender in self.tenders]) > MAX_MINOR:
+            raise ValueError("`tenders` hold more together than an amount may be")
 
 
 class OrderCancelled(Message, frozen=True, kw_only=True):

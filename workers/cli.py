@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -13,10 +14,18 @@ from workers.pipeline.kafka import OffsetLostError
 from workers.pipeline.offsets import StartRefusedError
 from workers.pipeline.watchdog import EXIT_STUCK, StuckError
 from workers.settings import Settings, SettingsError
-from workers.telemetry import start_logging
+from workers.telemetry import quiet_logging, start_logging
 
 T = TypeVar("T")
 EXIT_BAD_CALL = 2
+
+
+class Outage(StrEnum):
+    """What a demo can take away."""
+
+    POSTGRES = "postgres"
+    KAFKA = "kafka"
+
 
 app = typer.Typer(
     name="annul",
@@ -25,6 +34,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _quiet() -> None:
+    quiet_logging()
 
 
 @app.command()
@@ -72,6 +86,47 @@ def topics(
     else:
         changes = run(ways.prepare_topics(settings))
     typer.echo("\n".join(changes) or "nothing to change")
+
+
+@app.command()
+def up() -> None:
+    """Real Kafka and PostgreSQL, simulated providers and every worker, in the foreground."""
+    from workers.commands import demo as command  # noqa: PLC0415
+
+    run(command.run_up())
+
+
+@app.command()
+def demo(
+    orders: Annotated[int, typer.Option(min=1, max=1_000_000)] = 1_200,
+    seed: Annotated[int, typer.Option(help="the same seed makes the same traffic")] = 1,
+    lasting_s: Annotated[float, typer.Option(min=1, help="over how long the traffic is sent")] = 12,
+    chat_open_for: Annotated[
+        str | None, typer.Option(help="ISO 8601, how long chats stay open", metavar="PT10S")
+    ] = None,
+    kill: Annotated[bool, typer.Option("--kill", help="kill -9 every worker in turn meanwhile")] = False,
+    outage: Annotated[Outage | None, typer.Option(help="gone for a while")] = None,
+    outage_s: Annotated[float, typer.Option(min=1, help="for how long")] = 15,
+    keep: Annotated[bool, typer.Option("--keep", help="leave it running")] = False,
+    within_s: Annotated[float, typer.Option(help="how long everything may take to settle after the traffic")] = 60,
+) -> None:
+    """All of Annul on real parts with realistic traffic, faults included; exit 0 only if every invariant holds."""
+    from workers.commands import demo as command  # noqa: PLC0415
+    from workers.demo.run import Wishes  # noqa: PLC0415
+
+    wishes = Wishes(
+        orders=orders,
+        seed=seed,
+        lasting_s=lasting_s,
+        chat_open_for=chat_open_for,
+        kill=kill,
+        outage=outage.value if outage else None,
+        outage_s=outage_s,
+        keep=keep,
+        within_s=within_s,
+    )
+    if not run(command.run_demo(wishes)):
+        raise typer.Exit(1)
 
 
 @app.command()

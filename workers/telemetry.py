@@ -29,6 +29,7 @@ def start_logging(level: str = "info") -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_Rarely())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -39,6 +40,36 @@ def start_logging(level: str = "info") -> None:
         )
     )
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+class _Rarely(logging.Filter):
+    """Lets a library say the same thing once in ten seconds: aiokafka tells each of its retries, many a second."""
+
+    _EVERY_S = 10.0
+    _KNOWN = 1_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place = (record.name, str(record.msg))
+        if record.created - self._told.get(place, 0.0) < self._EVERY_S:
+            return False
+        if len(self._told) >= self._KNOWN:
+            self._told.clear()
+        self._told[place] = record.created
+        return True
+
+
+def quiet_logging() -> None:
+    """For a person's command: its output is the answer, and only what went wrong is told, on standard error."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+    # aiokafka tells as errors what it tries again by itself.
+    logging.basicConfig(level=logging.CRITICAL)
 
 
 class Metrics:

@@ -6,6 +6,7 @@ from functools import lru_cache
 import holidays
 
 CARD_BUSINESS_DAYS = 5
+_WEEKEND = frozenset({5, 6})
 
 
 def country_of(locale: str | None) -> str | None:
@@ -23,19 +24,21 @@ def visible_by(provider: str, settled_on: date, country: str | None) -> date:
     """The day on which a refund that settled on `settled_on` shows at the latest."""
     if provider != "card":
         return settled_on
-    free = _holidays(country, settled_on.year) if country else frozenset()
+    weekend, free = _calendar(country, settled_on.year) if country else (_WEEKEND, frozenset())
     day = settled_on
     left = CARD_BUSINESS_DAYS
     while left:
         day += timedelta(days=1)
-        if day.weekday() < 5 and day not in free:  # noqa: PLR2004 - Monday to Friday
+        if day.weekday() not in weekend and day not in free:
             left -= 1
     return day
 
 
 @lru_cache(maxsize=256)
-def _holidays(country: str, year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays(country, years=(year, year + 1)))
+def _calendar(country: str, year: int) -> tuple[frozenset[int], frozenset[date]]:
+    """Days of the week and dates on which banks are closed; the weekend isn't the same everywhere."""
+    calendar = holidays.country_holidays(country, years=(year, year + 1))
+    return frozenset(calendar.weekend), frozenset(calendar)
 
 
 @lru_cache(maxsize=1)

@@ -157,17 +157,27 @@ def _refund(
 def _count(event: OrderCancelled, known: Known) -> tuple[Known, Tally]:
     """Which rate the cancellation lowers, whoever's fault it is (SPEC R5)."""
     tally = Tally(known)
-    order = known.order
-    counted = order.counted_accepted_at
-    if event.stage == "awaiting_acceptance" and (counted is None or counted > event.cancelled_at):
-        if counted is None:
-            tally.closed("cancelled_before_acceptance", event.cancelled_at)
-        else:
-            tally.never_accepted(event.cancelled_at)
-    else:
-        tally.accepted(event.cancelled_at, known_from_event=False)
+    order = tally.order = _honoured(known.order, event.cancelled_at)
+    accepted_at = order.accepted_at or order.delivered_at
+    if accepted_at is None and event.stage != "awaiting_acceptance":
+        accepted_at = event.cancelled_at
+    if accepted_at is not None:
+        tally.accepted(accepted_at, known_from_event=True)  # takes the place of a time that counts no more
         tally.closed("cancelled_after_acceptance", event.cancelled_at)
+    elif order.counted_accepted_at is None:
+        tally.closed("cancelled_before_acceptance", event.cancelled_at)
+    else:
+        tally.never_accepted(event.cancelled_at)
     return tally.known(known), tally
+
+
+def _honoured(order: Order, cancelled_at: datetime) -> Order:
+    """The order without what happened after its cancellation, as if that had been known in time."""
+    for name in ("accepted_at", "delivered_at"):
+        at = getattr(order, name)
+        if at is not None and at > cancelled_at:
+            order = replace(order, **{name: None})
+    return order
 
 
 def _refused_in_hindsight(order: Order, cancelled_at: datetime, now: datetime) -> list[Emission]:

@@ -112,6 +112,8 @@ def decide_due(refund: Refund, due: RefundDue, at: Situation) -> RefundDecision:
 
 
 def _fact(refund: Refund, result: RefundResult, outcome: Outcome, at: Situation) -> RefundDecision:
+    if refund.state == outcome and refund.provider_refund_id is None and result.provider_refund_id is not None:
+        return _named(refund, result.provider_refund_id, at)
     if refund.state not in OPEN and not (refund.state == "pending" and outcome == "succeeded"):
         return RefundDecision(refund=refund)
     known_id = result.provider_refund_id or refund.provider_refund_id
@@ -130,6 +132,16 @@ def _fact(refund: Refund, result: RefundResult, outcome: Outcome, at: Situation)
     if refund.provider == "wallet":
         return _told(succeeded, at, ())  # the wallet is the ledger: its own posting was the refund
     return _told(succeeded, at, _next_audit(succeeded, at), (ledger.settled(succeeded, at.now),))
+
+
+def _named(refund: Refund, provider_refund_id: str, at: Situation) -> RefundDecision:
+    """A fact that was first heard without the provider's id gets it: only by its id can a bounce be told later."""
+    named = replace(refund, provider_refund_id=provider_refund_id, revision=refund.revision + 1)
+    if named.state == "pending":
+        later: tuple[Later, ...] = (wake_of(named, at.now, at.policy.pending_look_up_s),)
+    else:
+        later = () if named.provider == "wallet" else _next_audit(named, at)
+    return RefundDecision(refund=named, changed=True, later=later)
 
 
 def _declined(refund: Refund, result: RefundResult, at: Situation) -> RefundDecision:

@@ -20,11 +20,16 @@ class Tally:
         self.outcomes: list[SellerOutcome] = []
 
     def accepted(self, occurred_at: datetime, *, known_from_event: bool) -> None:
-        """The order was accepted; the `accepted` event's own time replaces one that was only implied."""
+        """The order was accepted; the `accepted` event's own time replaces one that was only implied.
+
+        Of implied times the earliest stands, so that the order in which they are heard doesn't matter.
+        """
         counted = self.order.counted_accepted_at
         if counted is None:
             self._add("accepted", occurred_at)
-        elif known_from_event and counted != occurred_at:
+        elif counted != occurred_at and (
+            known_from_event or (self.order.accepted_at is None and occurred_at < counted)
+        ):
             self._add("accepted", occurred_at, Replaced(outcome="accepted", occurred_at=counted))
         else:
             return
@@ -49,7 +54,6 @@ class Tally:
         self._add("cancelled_before_acceptance", cancelled_at, Replaced(outcome="accepted", occurred_at=counted))
         self.order = replace(
             self.order,
-            accepted_at=None,
             counted_accepted_at=None,
             counted_close="cancelled_before_acceptance",
             counted_close_at=cancelled_at,

@@ -51,7 +51,7 @@ class Database:
                 if self._pool is None:
                     self._pool = await asyncpg.create_pool(
                         self._url,
-                        min_size=1,
+                        min_size=0,
                         max_size=self._max,
                         command_timeout=self._command_timeout_s,
                         timeout=5.0,

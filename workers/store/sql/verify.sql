@@ -80,12 +80,12 @@ SELECT order_id AS subject,
 -- name: verify_i3_escrow
 -- An order's escrow is never below zero, and empty once order.refunded is out.
 WITH balances AS (
-  SELECT m.account, m.currency, sum(m.amount_minor) AS balance
+  SELECT m.account, l.currency, sum(m.amount_minor) AS balance
     FROM ledger_transfers AS l
    CROSS JOIN LATERAL (VALUES (l.credit_account, l.amount_minor), (l.debit_account, -l.amount_minor))
          AS m(account, amount_minor)
    WHERE m.account LIKE 'escrow:%'
-   GROUP BY m.account, m.currency
+   GROUP BY m.account, l.currency
 )
 SELECT b.account AS subject,
        format('holds %s (minor units of %s)%s', b.balance, b.currency,
@@ -362,6 +362,6 @@ SELECT b.seller_id, c.*
 
 -- name: read_provider_refunds
 -- What the providers' books are compared with.
-SELECT refund_id, provider, reference, amount_minor, currency, idempotency_key, state, provider_refund_id, settled_at,
+SELECT refund_id, provider, reference, amount_minor, currency, idempotency_key, state, provider_refund_id,
        EXISTS (SELECT FROM refund_attempts AS a WHERE a.refund_id = r.refund_id) AS claimed
   FROM refunds AS r WHERE provider IN ('card', 'paypal')

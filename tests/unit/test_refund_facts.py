@@ -1,0 +1,207 @@
+"""Facts about money (SPEC §4): they hold for the refund whichever attempt they tell of, and only move forward."""
+
+from datetime import date, timedelta
+
+import pytest
+from kit.builders import CLIENT, NOW, ORDER, REFUND, due, refund, refund_in, result, situation
+
+from schemas.refunds import RefundDue, RefundEvent, RefundLookUp
+from workers.domain import ledger
+from workers.domain.refund import RefundDecision, decide_due, decide_result
+
+LATER = situation().now
+
+
+def types(decision: RefundDecision) -> list[str]:
+    return [emission.type for emission in decision.emissions]
+
+
+def event(decision: RefundDecision, place: int = 0) -> RefundEvent:
+    data = decision.emissions[place].data
+    assert isinstance(data, RefundEvent)
+    return data
+
+
+def test_a_success_settles_the_refund_and_posts_its_arrival() -> None:
+    decision = decide_result(refund(), result(provider_refund_id="re_1", provider_code="ok"), situation())
+    after = decision.refund
+    assert (after.state, after.settled_at, after.provider_refund_id, after.code) == ("succeeded", LATER, "re_1", "ok")
+    line = decision.transfers[0]
+    assert (line.kind, line.debit_account, line.credit_account) == (
+        "refund_settled",
+        "refunding:card",
+        "provider:card",
+    )
+    assert (line.amount_minor, line.currency, line.order_id, line.refund_id) == (4500, "EUR", ORDER, REFUND)
+    assert types(decision) == ["refund.succeeded"]
+
+
+def test_the_event_of_a_success_says_everything_that_is_known() -> None:
+    decision = decide_result(refund(), result(provider_refund_id="re_1"), situation())
+    assert event(decision) == RefundEvent(
+        refund_id=REFUND,
+        order_id=ORDER,
+        tender_id="tnd_1",
+        provider="card",
+        amount_minor=4500,
+        currency="EUR",
+        state="succeeded",
+        provider_refund_id="re_1",
+        code=None,
+        occurred_at=LATER,
+        visible_by=date(2026, 11, 30),
+        redirected_from=None,
+        redirected_to=None,
+        revision=2,
+    )
+    assert (decision.emissions[0].topic, decision.emissions[0].key) == ("refunds.events.v1", ORDER)
+
+
+@pytest.mark.parametrize("provider", ["wallet", "paypal"])
+def test_wallet_and_paypal_refunds_show_at_once(provider: str) -> None:
+    decision = decide_result(refund(provider=provider), result(provider=provider), situation())
+    assert event(decision).visible_by == LATER.date()
+
+
+def test_the_wallets_own_posting_is_its_refund() -> None:
+    decision = decide_result(refund(provider="wallet"), result(provider="wallet"), situation())
+    assert decision.refund.state == "succeeded"
+    assert decision.transfers == ()
+    assert decision.later == ()
+    assert decision.withdrawn == (f"refund:{REFUND}",)
+
+
+def test_a_pending_refund_posts_nothing_and_is_asked_about() -> None:
+    decision = decide_result(refund(), result("pending", provider_refund_id="re_1"), situation())
+    assert decision.refund.state == "pending"
+    assert decision.transfers == ()
+    assert types(decision) == ["refund.pending"]
+    assert decision.later[0].due_at == LATER + timedelta(hours=1)
+
+
+def test_a_success_after_pending_settles() -> None:
+    decision = decide_result(refund_in("pending"), result(), situation())
+    assert decision.refund.state == "succeeded"
+    assert decision.refund.provider_refund_id == "re_1"
+    assert [line.kind for line in decision.transfers] == ["refund_settled"]
+
+
+@pytest.mark.parametrize("outcome", ["pending", "retryable", "uncertain", "not_found", "rejected", "succeeded"])
+def test_a_success_is_never_taken_back_by_anything_but_a_failure(outcome: str) -> None:
+    before = refund_in("succeeded")
+    answer = result(outcome, attempt=3, look_up_no=2, provider_refund_id="re_1")
+    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+
+
+@pytest.mark.parametrize("via", ["call", "look_up", "webhook"])
+def test_word_of_the_refund_that_succeeded_bounces_it(via: str) -> None:
+    answer = result("declined", via=via, attempt=1, provider_refund_id="re_1", provider_code="expired_card")
+    decision = decide_result(refund_in("succeeded", visible_by=date(2026, 11, 30)), answer, situation())
+    assert types(decision) == ["refund.bounced", "refund.needs_review"]
+    assert [(event(decision, place).state, event(decision, place).revision) for place in (0, 1)] == [
+        ("bounced", 8),
+        ("needs_review", 9),
+    ]
+    assert event(decision).code == "expired_card"
+    assert event(decision).visible_by is None
+    line = decision.transfers[0]
+    assert (line.kind, line.debit_account, line.credit_account, line.amount_minor) == (
+        "refund_bounced",
+        "provider:card",
+        "refunding:card",
+        4500,
+    )
+    assert decision.refund.state == "needs_review"
+    assert decision.withdrawn == (f"refund:{REFUND}",)
+
+
+@pytest.mark.parametrize("told", [None, "re_2"])
+def test_word_of_another_refund_bounces_nothing(told: str | None) -> None:
+    before = refund_in("succeeded")
+    answer = result("declined", attempt=3, provider_refund_id=told)
+    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+
+
+def test_a_failure_can_not_bounce_a_success_whose_provider_id_nobody_knows() -> None:
+    before = refund_in("succeeded", provider_refund_id=None)
+    answer = result("declined", provider_refund_id="re_1")
+    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+
+
+@pytest.mark.parametrize("state", ["pending", "succeeded"])
+def test_a_provider_id_told_later_is_kept_and_then_bounces_or_declines(state: str) -> None:
+    before = refund_in(state, provider_refund_id=None)
+    named = decide_result(before, result(state, via="webhook", attempt=1, provider_refund_id="re_1"), situation())
+    assert (named.refund.state, named.refund.provider_refund_id, named.refund.revision) == (state, "re_1", 8)
+    assert not named.emissions
+    assert not named.transfers
+    assert named.later[0].revision == 8, "the due row of the revision before is void now"
+    failed = decide_result(named.refund, result("declined", provider_refund_id="re_1"), situation())
+    assert failed.refund.state == "needs_review"
+
+
+def test_a_provider_id_once_known_is_never_replaced_by_a_repeat() -> None:
+    for state in ("pending", "succeeded"):
+        before = refund_in(state)
+        answer = result(state, provider_refund_id="re_2")
+        assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+
+
+def test_a_decline_is_told_and_handed_to_a_person() -> None:
+    answer = result("declined", provider_refund_id="re_1", provider_code="lost_or_stolen_card")
+    decision = decide_result(refund(), answer, situation())
+    assert types(decision) == ["refund.failed", "refund.needs_review"]
+    assert event(decision).state == "declined"
+    assert event(decision).code == "lost_or_stolen_card"
+    assert (decision.refund.state, decision.refund.provider_refund_id) == ("needs_review", "re_1")
+    assert decision.transfers == ()
+
+
+@pytest.mark.parametrize("state", ["requested", "retrying", "uncertain"])
+def test_a_decline_of_an_earlier_attempt_closes_nothing(state: str) -> None:
+    before = refund_in(state)
+    answer = result("declined", attempt=2, provider_refund_id="re_0")
+    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+
+
+def test_a_decline_of_what_is_pending_counts_whichever_attempt_it_names() -> None:
+    answer = result("declined", attempt=1, via="webhook", provider_refund_id="re_1")
+    decision = decide_result(refund_in("pending"), answer, situation())
+    assert types(decision) == ["refund.failed", "refund.needs_review"]
+
+
+def test_a_late_success_of_an_earlier_attempt_stops_the_next_one() -> None:
+    decision = decide_result(refund_in("retrying"), result(attempt=1, provider_refund_id="re_1"), situation())
+    assert decision.refund.state == "succeeded"
+    again = decide_due(decision.refund, RefundDue(refund_id=REFUND, order_id=ORDER, revision=7), situation())
+    assert again == RefundDecision(refund=decision.refund)
+
+
+def test_a_success_is_audited_on_days_1_5_14_and_30_and_then_left() -> None:
+    decision = decide_result(refund(), result(provider_refund_id="re_1"), situation())
+    settled, days, asked = decision.refund, [], []
+    while decision.later:
+        days.append((decision.later[0].due_at - LATER) / timedelta(days=1))
+        decision = decide_due(settled, due(settled), situation(now=decision.later[0].due_at))
+        asked += [emission.data for emission in decision.emissions]
+        assert decision.refund == settled
+    assert days == [1, 5, 14, 30]
+    assert len(asked) == 4
+    assert all(isinstance(look_up, RefundLookUp) and look_up.provider_refund_id == "re_1" for look_up in asked)
+
+
+def test_a_late_audit_skips_the_days_that_are_past() -> None:
+    settled = refund_in("succeeded")
+    decision = decide_due(settled, due(settled), situation(now=NOW + timedelta(days=6)))
+    assert decision.later[0].due_at == NOW + timedelta(days=14)
+
+
+def test_a_refunds_lines_have_ids_of_their_own() -> None:
+    lines = [function(refund(), NOW) for function in (ledger.requested, ledger.settled, ledger.bounced)]
+    assert len({line.transfer_id for line in lines}) == 3
+    assert ledger.settled(refund(), NOW).transfer_id == ledger.credit_id(REFUND)
+
+
+def test_money_arrives_in_the_clients_wallet_or_leaves_through_the_provider() -> None:
+    assert ledger.settled(refund(provider="wallet"), NOW).credit_account == f"wallet:{CLIENT}"
+    assert ledger.settled(refund(provider="paypal"), NOW).credit_account == "provider:paypal"

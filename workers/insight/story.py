@@ -1,0 +1,130 @@
+"""One order's whole story: what it is now, its refunds, chat and ledger, and each step that led there."""
+
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from workers.domain.order_types import Conversation, Order
+from workers.domain.refund_types import Refund
+from workers.insight.reading import snapshot
+from workers.insight.timeline import Material, Step, scheduled_message, timeline_of
+from workers.settings import Settings
+from workers.store.queries import sql
+
+MOST_ROWS: Final = 2000
+"""Of one kind and order: answers, claims, chat messages, parked messages."""
+
+State = Literal["unknown", "placed", "accepted", "delivered", "completed", "cancelled", "in_review", "refunded"]
+"""
+`unknown`: something was said of it, but neither that it was placed nor any later step.
+`placed`, `accepted`, `delivered`, `completed`: the latest step known.
+`cancelled`: money is on its way back. `in_review`: of at least one tender a person must decide.
+`refunded`: `order.refunded` is out, and nothing of it waits for a person since.
+"""
+
+_FOR_A_PERSON: Final = frozenset({"declined", "bounced", "needs_review"})
+
+
+class Chat(msgspec.Struct, frozen=True, kw_only=True):
+    """The order's conversation. `open`: no close is due; `closing`: one is; `closed`: it went out."""
+
+    conversation_id: str
+    state: Literal["open", "closing", "closed"]
+    close_at: datetime | None
+    closed_at: datetime | None
+    cancelled_order: str | None
+    """The order whose cancellation sets the deadline."""
+    revision: int
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """What `annul order` tells. Money is in minor units here; people are shown it with its decimals."""
+
+    order_id: str
+    state: State
+    seller_id: str | None
+    client_id: str | None
+    currency: str | None
+    refunds: list[dict[str, Any]]
+    chat: Chat | None
+    ledger: list[dict[str, Any]]
+    timeline: list[Step]
+
+
+async def tell_story(settings: Settings, order_id: str) -> Story | None:
+    """The story; None where nothing was ever heard of the order, not even a parked message.
+
+    Raises OSError, TimeoutError or asyncpg.PostgresError where the database can't be asked.
+    """
+    async with snapshot(settings) as connection:
+        material = await _load(connection, order_id)
+    if material.order == Order(order_id=order_id) and not material.parked:
+        return None
+    order, refunds = material.order, material.refunds
+    return Story(
+        order_id=order_id,
+        state=state_of(order, refunds),
+        seller_id=order.seller_id,
+        client_id=order.client_id,
+        currency=order.currency,
+        refunds=[msgspec.structs.asdict(refund) for refund in refunds],
+        chat=_chat_of(material),
+        ledger=[dict(line) for line in material.transfers],
+        timeline=timeline_of(material),
+    )
+
+
+def state_of(order: Order, refunds: list[Refund]) -> State:
+    """The word for where an order stands."""
+    if order.cancelled_at is not None:
+        if any(refund.state in _FOR_A_PERSON for refund in refunds):
+            return "in_review"
+        return "refunded" if order.refunded_at is not None else "cancelled"
+    steps: tuple[tuple[State, datetime | None], ...] = (
+        ("completed", order.completed_at),
+        ("delivered", order.delivered_at),
+        ("accepted", order.accepted_at),
+        ("placed", order.placed_at),
+    )
+    return next((state for state, at in steps if at is not None), "unknown")
+
+
+async def _load(connection: Any, order_id: str) -> Material:
+    row = await connection.fetchrow(sql("read_order"), order_id)
+    order = Order(**row) if row else Order(order_id=order_id)
+    refunds = [Refund(**one) for one in await connection.fetch(sql("read_order_refunds"), order_id)]
+    refund_ids = [refund.refund_id for refund in refunds]
+    chat = await connection.fetchrow(sql("read_conversation"), order.conversation_id)
+    return Material(
+        order=order,
+        refunds=refunds,
+        attempts=await connection.fetch(sql("read_refunds_attempts"), refund_ids, MOST_ROWS),
+        observations=await connection.fetch(sql("read_refunds_observations"), refund_ids, MOST_ROWS),
+        waits=await connection.fetch(sql("read_refunds_schedule"), refund_ids),
+        transfers=await connection.fetch(sql("read_order_transfers"), order_id),
+        conversation=Conversation(**chat) if chat else None,
+        chat_schedule=[
+            scheduled_message(one)
+            for one in await connection.fetch(sql("read_chat_schedule"), order.conversation_id, MOST_ROWS)
+        ],
+        outcomes=await connection.fetch(sql("read_order_outcomes"), order.seller_id, order_id),
+        parked=await connection.fetch(sql("read_order_parked"), order_id, MOST_ROWS),
+    )
+
+
+def _chat_of(material: Material) -> Chat | None:
+    chat = material.conversation
+    if chat is None:
+        return None
+    standing = chat.scheduled_revision + 2 if chat.scheduled_revision is not None else None
+    closes = [one for one in material.chat_schedule if one.type == "chat.close" and one.revision == standing]
+    closed_at = closes[0].fired_at if closes else None
+    return Chat(
+        conversation_id=chat.conversation_id,
+        state="open" if chat.close_at is None else "closed" if closed_at else "closing",
+        close_at=chat.close_at,
+        closed_at=closed_at,
+        cancelled_order=chat.cancelled_order,
+        revision=chat.revision,
+    )

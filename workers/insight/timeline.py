@@ -1,0 +1,211 @@
+"""What happened to an order, step by step, merged from all that was recorded of it.
+
+Steps of the order are told at the time their message says; what Annul decided, at the time it did. A step that is
+still to come ends in `_due`.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from schemas.chats import ChatCommand
+from workers.domain.cancellation import order_refunded, read_escrow
+from workers.domain.ids import derived
+from workers.domain.order_types import Conversation, Order
+from workers.domain.refund_messages import event_of
+from workers.domain.refund_types import Refund
+from workers.insight.money import money
+from workers.pipeline.messages import unpack_one
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step: when, what (noun.verb), under which message id where there is one, and what is to be said of it."""
+
+    at: datetime
+    what: str
+    message_id: str | None
+    detail: str
+
+
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
+    """A message for later, opened."""
+
+    type: str
+    message_id: str
+    data: bytes
+    due_at: datetime
+    revision: int
+    state: str
+    fired_at: datetime | None
+
+
+class Material(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is recorded of an order."""
+
+    order: Order
+    refunds: list[Refund]
+    attempts: list[Any]
+    observations: list[Any]
+    waits: list[Any]
+    transfers: list[Any]
+    conversation: Conversation | None
+    chat_schedule: list[Scheduled]
+    outcomes: list[Any]
+    parked: list[Any]
+
+
+def scheduled_message(row: Any) -> Scheduled:
+    """Open a row of scheduled_messages."""
+    message = unpack_one(row["message"])
+    headers = {name: value.decode() for name, value in message.headers}
+    return Scheduled(
+        type=headers["ce_type"],
+        message_id=headers["ce_id"],
+        data=message.value or b"",
+        due_at=row["due_at"],
+        revision=row["revision"],
+        state=row["state"],
+        fired_at=row["fired_at"],
+    )
+
+
+def timeline_of(material: Material) -> list[Step]:
+    """All steps by time; what happened at one moment stays in the order of cause and effect."""
+    parts = (_order, _outcomes, _requests, _ledger, _chat, _attempts, _answers, _moves, _end, _parked, _waits)
+    return sorted((step for part in parts for step in part(material)), key=lambda step: step.at)
+
+
+def _order(material: Material) -> Iterator[Step]:
+    order = material.order
+    for what, at, detail in (
+        ("order.placed", order.placed_at, f"by {order.client_id} with {order.seller_id} in {order.conversation_id}"),
+        ("order.accepted", order.accepted_at, f"by {order.seller_id}"),
+        ("order.delivered", order.delivered_at, f"by {order.seller_id}"),
+        ("order.completed", order.completed_at, "the escrow was paid out"),
+        ("order.reactivation_requested", order.reactivation_at, "nothing to refuse yet: it was not cancelled then"),
+    ):
+        if at is not None:
+            yield Step(at, what, None, detail)
+    if order.cancelled_at is not None and order.escrow is not None:
+        escrow = read_escrow(order.escrow)
+        captured = sum(tender.captured_minor for tender in escrow.tenders)
+        before = sum(tender.refunded_minor for tender in escrow.tenders)
+        tenders = ", ".join(f"{tender.tender_id} by {tender.provider}" for tender in escrow.tenders) or "nothing paid"
+        detail = f"by {order.cancelled_by} ({order.stage}); {money(captured, escrow.currency)} captured ({tenders})"
+        if before:
+            detail += f", {money(before, escrow.currency)} refunded before"
+        yield Step(order.cancelled_at, "order.cancelled", None, detail)
+
+
+def _outcomes(material: Material) -> Iterator[Step]:
+    for one in material.outcomes:
+        detail = f"{one['outcome']}, number {one['seq']} of {one['seller_id']}"
+        if one["replaces_outcome"]:
+            detail += f"; takes back {one['replaces_outcome']} of {one['replaces_occurred_at']:%Y-%m-%d %H:%M:%S}"
+        message_id = derived("msg", "seller.outcome", one["seller_id"], str(one["seq"]))
+        yield Step(one["occurred_at"], "seller.outcome", message_id, detail)
+
+
+def _requests(material: Material) -> Iterator[Step]:
+    for refund in material.refunds:
+        first = msgspec.structs.replace(refund, state="requested", revision=1)
+        message_id = event_of(first, "refund.requested", refund.first_issued_at).id
+        amount = money(refund.amount_minor, refund.currency)
+        origin = f" instead of {refund.redirected_from}" if refund.redirected_from else ""
+        detail = f"{amount} to {refund.provider} {refund.reference} as {refund.refund_id} ({refund.tender_id}){origin}"
+        yield Step(refund.first_issued_at, "refund.requested", message_id, detail)
+
+
+def _ledger(material: Material) -> Iterator[Step]:
+    for line in material.transfers:
+        amount = money(line["amount_minor"], line["currency"])
+        detail = f"{amount} from {line['debit_account']} to {line['credit_account']}"
+        yield Step(line["posted_at"], f"ledger.{line['kind']}", None, detail)
+
+
+def _chat(material: Material) -> Iterator[Step]:
+    decided_at = _decided_at(material)
+    for one in material.chat_schedule:
+        command = msgspec.json.decode(one.data, type=ChatCommand)
+        if command.order_id != material.order.order_id:
+            continue
+        if one.type == "chat.close" and decided_at is not None:
+            # The word that scheduled it went out two revisions earlier, under an id that follows from that.
+            cause = (command.conversation_id, command.order_id, str(one.revision - 2))
+            told = "; withdrawn since" if one.state == "withdrawn" else ""
+            detail = f"{command.conversation_id} closes {command.close_at:%Y-%m-%d %H:%M:%S} UTC{told}"
+            yield Step(decided_at, "chat.close_scheduled", derived("msg", "chat.close_scheduled", *cause), detail)
+        if one.fired_at is not None:
+            yield Step(one.fired_at, one.type, one.message_id, f"sent; it was due {one.due_at:%Y-%m-%d %H:%M:%S} UTC")
+        elif one.state in ("waiting", "firing"):
+            yield Step(one.due_at, f"{one.type}_due", one.message_id, "will be sent then, unless it is withdrawn")
+
+
+def _decided_at(material: Material) -> datetime | None:
+    """When the cancellation was decided: whatever it was, it posted a line, asked for a refund or found nothing due."""
+    times = [line["posted_at"] for line in material.transfers]
+    times += [refund.first_issued_at for refund in material.refunds]
+    if material.order.refunded_at is not None:
+        times.append(material.order.refunded_at)
+    return min(times, default=None)
+
+
+def _attempts(material: Material) -> Iterator[Step]:
+    for one in material.attempts:
+        lease_s = (one["lease_until"] - one["claimed_at"]).total_seconds()
+        detail = f"attempt {one['attempt']} of {one['refund_id']} by {one['claimed_by']}, for {lease_s:g} s"
+        yield Step(one["claimed_at"], "refund.claimed", None, detail)
+
+
+def _answers(material: Material) -> Iterator[Step]:
+    providers = {refund.refund_id: refund.provider for refund in material.refunds}
+    for one in material.observations:
+        parts = [f"{providers[one['refund_id']]} on attempt {one['attempt']} of {one['refund_id']}: {one['outcome']}"]
+        parts[0] += f" (by {one['via']}{' ' + str(one['look_up_no']) if one['look_up_no'] else ''})"
+        if one["provider_refund_id"]:
+            parts.append(f"their id {one['provider_refund_id']}")
+        if one["provider_code"]:
+            parts.append(f"code {one['provider_code']}")
+        if one["message"]:
+            parts.append(one["message"])
+        parts.append(f"now {one['state_after']} (revision {one['revision_after']})")
+        yield Step(one["recorded_at"], "refund.answered", one["message_id"], "; ".join(parts))
+
+
+def _moves(material: Material) -> Iterator[Step]:
+    """What the last answer doesn't explain: a due row moved the refund, for want of an answer."""
+    heard = {one["refund_id"]: one["revision_after"] for one in material.observations}
+    for refund in material.refunds:
+        if refund.revision > heard.get(refund.refund_id, 1):
+            code = f"; {refund.code}" if refund.code else ""
+            detail = f"{refund.refund_id} (revision {refund.revision}), without an answer{code}"
+            yield Step(refund.state_since, f"refund.{refund.state}", None, detail)
+
+
+def _end(material: Material) -> Iterator[Step]:
+    order = material.order
+    if order.refunded_at is not None and order.escrow is not None:
+        tenders = read_escrow(order.escrow).tenders
+        due = sum(tender.captured_minor - tender.refunded_minor for tender in tenders)
+        message_id = order_refunded(order, due, order.refunded_at).id
+        detail = f"{money(due, order.currency)} went back" if due else "nothing was due"
+        yield Step(order.refunded_at, "order.refunded", message_id, detail)
+
+
+def _parked(material: Material) -> Iterator[Step]:
+    for one in material.parked:
+        kind = one["message_type"] or "a message"
+        detail = f"{kind} as {one['parked_id']}: {one['reason']} ({one['field']}: {one['detail']})"
+        yield Step(one["parked_at"], "message.parked", one["message_id"], detail)
+        if one["status"] != "parked":
+            yield Step(one["status_at"], f"message.{one['status']}", one["message_id"], one["parked_id"])
+
+
+def _waits(material: Material) -> Iterator[Step]:
+    for one in material.waits:
+        if one["state"] in ("waiting", "firing"):
+            message = unpack_one(one["message"])
+            message_id = next((value.decode() for name, value in message.headers if name == "ce_id"), None)
+            yield Step(one["due_at"], "refund.look_due", message_id, f"{one['refund_id']} is looked at again")

@@ -1,0 +1,109 @@
+"""Whether the invariants of SPEC §8 hold: in one snapshot of the database, and on request against topics and books."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from itertools import product
+from typing import Any, Final
+
+import msgspec
+
+from workers.domain.refund_types import TRANSITIONS
+from workers.insight.books import check_books
+from workers.insight.reading import connected
+from workers.insight.topic_checks import check_cancellations, check_statistics, decided_so_far
+from workers.insight.violations import MOST_VIOLATIONS, Violation
+from workers.settings import Settings
+from workers.store.queries import names, sql
+
+_SQL_CHECKS: Final = "verify_i"
+_SLACK: Final = timedelta(seconds=60)
+"""How late a due row's message may be decided before somebody should look."""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check that was made, and how much it found; `found` is at most the limit of a check."""
+
+    invariant: str
+    holds_to: str
+    found: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of all checks. `violations` holds at most a thousand a check."""
+
+    ok: bool
+    counts: dict[str, Any]
+    violations: list[Violation]
+    checks: list[Check]
+
+
+async def verify(settings: Settings, *, topics: bool = False, books: bool = False) -> Report:
+    """Check what the tables say; with `topics` also Kafka, with `books` the simulated providers.
+
+    Raises OSError, TimeoutError, asyncpg.PostgresError, KafkaError or SettingsError where something can't be asked.
+    """
+    found: dict[tuple[str, str], list[Violation]] = {}
+    async with connected(settings) as connection:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            for name in names(_SQL_CHECKS):
+                found[invariant_of(name), _title_of(name)] = await _ask(connection, name, settings)
+            counts = await _count(connection)
+            if topics:
+                found["I4", "read from the topic"] = await check_cancellations(connection, settings)
+                decided = await decided_so_far(connection, settings)
+        if topics:
+            # Outside of the snapshot: what the topic says by now may be younger than it.
+            found["I7", "statistics on the topic"] = await check_statistics(connection, settings, decided)
+        if books:
+            found["BOOK", "the providers agree"], counts["books"] = await check_books(connection, settings)
+    return _report(counts, found)
+
+
+def invariant_of(query: str) -> str:
+    """The invariant that a query asks after: I7 of verify_i7_seq_gapless."""
+    return query.split("_", 2)[1].upper()
+
+
+def fewest_steps() -> dict[tuple[str, str], int]:
+    """How many changes at least lie between two states of a refund, where one leads to the other."""
+    steps: dict[tuple[str, str], int] = {(state, state): 0 for state in TRANSITIONS}
+    steps |= {(before, after): 1 for before, successors in TRANSITIONS.items() for after in successors}
+    for middle, before, after in product(TRANSITIONS, repeat=3):
+        if (before, middle) in steps and (middle, after) in steps:
+            through = steps[before, middle] + steps[middle, after]
+            steps[before, after] = min(through, steps.get((before, after), through))
+    return steps
+
+
+async def _ask(connection: Any, name: str, settings: Settings) -> list[Violation]:
+    rows = await connection.fetch(sql(name), MOST_VIOLATIONS, *_arguments(name, settings))
+    return [Violation(invariant_of(name), row["subject"], row["detail"]) for row in rows]
+
+
+def _arguments(name: str, settings: Settings) -> tuple[Any, ...]:
+    if name == "verify_i8_transitions":
+        steps = fewest_steps()
+        return [pair[0] for pair in steps], [pair[1] for pair in steps], list(steps.values())
+    if name == "verify_i9_uncertain_in_time":
+        next_look = timedelta(seconds=settings.refund_look_up_max_s)
+        return (settings.refund_give_up_after + next_look + _SLACK,)
+    return ()
+
+
+async def _count(connection: Any) -> dict[str, Any]:
+    row = dict(await connection.fetchrow(sql("count_everything")))
+    return {**row, "refunds": msgspec.json.decode(row["refunds"])}
+
+
+def _title_of(query: str) -> str:
+    return query.split("_", 2)[2].replace("_", " ")
+
+
+def _report(counts: dict[str, Any], found: Mapping[tuple[str, str], list[Violation]]) -> Report:
+    by_invariant = sorted(found, key=lambda check: check[0])
+    return Report(
+        ok=not any(found.values()),
+        counts=counts,
+        violations=[violation for check in by_invariant for violation in found[check]],
+        checks=[Check(*check, len(found[check])) for check in by_invariant],
+    )
