@@ -1,0 +1,38 @@
+"""The demo in a short form, as a person would run it: whole, and while things break. Longer: `make chaos`."""
+
+import asyncio
+import sys
+
+import pytest
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="nothing breaks"),
+        pytest.param(("--kill",), id="every worker is killed in turn"),
+        pytest.param(("--outage", "postgres", "--outage-s", "15"), id="PostgreSQL is gone for 15 s"),
+        pytest.param(("--outage", "kafka", "--outage-s", "15"), id="Kafka is gone for 15 s"),
+    ],
+)
+async def test_everything_comes_to_its_end_and_every_invariant_holds(options: tuple[str, ...]) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "workers",
+        "demo",
+        "--orders",
+        "1000",
+        "--seed",
+        str(len(options) + 11),
+        *options,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await child.communicate()
+    told = output.decode()
+    assert child.returncode == 0, told[-6000:]
+    assert "all hold" in told
+    if "--outage" in options:
+        assert "Workers started again: none" in told, told[-6000:]
