@@ -1,8 +1,13 @@
-"""How many examples property tests try: a quick set, or HYPOTHESIS_PROFILE=long."""
+"""What all tests share: the fixtures of `kit`, and how many examples property tests try.
+
+That is a quick set, or with HYPOTHESIS_PROFILE=long a long one.
+"""
 
 import os
 
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["kit.database", "kit.population"]
 
 _SLOW_MACHINES = [HealthCheck.too_slow]
 

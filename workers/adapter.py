@@ -35,6 +35,8 @@ class Call(msgspec.Struct, frozen=True):
 class Adapter:
     """Calls one provider for many orders at once, up to a bound; a slow call holds up only its own order."""
 
+    reads_ahead = False
+
     def __init__(
         self,
         provider: Provider,

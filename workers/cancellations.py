@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from schemas.orders import OrderCancelled, OrderPlaced, OrderReactivationRequested
+from schemas.orders import OrderCancelled, OrderPlaced
+from schemas.sellers import SellerOutcome
 from workers.consumers import CONSUMERS
 from workers.domain.order_types import Conversation, Known, Order, OrderDecision, Seller
 from workers.domain.orders import decide_order_event
 from workers.domain.policy import Policy
+from workers.domain.seller import numbered, told
 from workers.handler import DatabaseHandler
 from workers.pipeline.messages import Incoming, Verdict
-from workers.store.recording import Agenda, insert, insert_outcomes, lock, store
+from workers.store.database import columns
+from workers.store.queries import sql
+from workers.store.recording import Agenda, insert, insert_outcomes, lock, lock_sellers, store
 
 
 class Cancellations(DatabaseHandler):
@@ -27,9 +31,15 @@ class Cancellations(DatabaseHandler):
         """One verdict a message."""
         work = _Work(self._policy, now)
         await work.load(connection, batch)
-        verdicts = [work.decide(message) for message in batch]
+        for message in batch:
+            work.decide(message)
         await work.store(connection)
-        return verdicts
+        # Last, since many orders share a seller: its row is locked for a moment instead of the whole transaction.
+        outcomes = await work.number(connection)
+        return [
+            Verdict(one.label, (*one.emissions, *(told(outcome, now) for outcome in of_one)), one.fault)
+            for one, of_one in zip(work.decisions, outcomes, strict=True)
+        ]
 
 
 class _Work:
@@ -38,7 +48,7 @@ class _Work:
     def __init__(self, policy: Policy, now: datetime) -> None:
         self._policy = policy
         self._now = now
-        self._decisions: list[OrderDecision] = []
+        self.decisions: list[OrderDecision] = []
         self._agenda = Agenda()
         self._changed_orders: dict[str, Order] = {}
         self._changed_chats: dict[str, Conversation] = {}
@@ -48,14 +58,10 @@ class _Work:
         """Lock and read all that the batch is about, in the order that everyone keeps."""
         events = [message.data for message in batch]
         chats = {event.conversation_id for event in events if isinstance(event, OrderPlaced | OrderCancelled)}
-        counted = {
-            event.seller_id for event in events if not isinstance(event, OrderPlaced | OrderReactivationRequested)
-        }
         self._orders = await lock(connection, "lock_orders", Order, {event.order_id for event in events})
         self._chats = await lock(connection, "lock_conversations", Conversation, chats)
-        self._sellers = await lock(connection, "lock_sellers", Seller, counted)
 
-    def decide(self, message: Incoming) -> Verdict:
+    def decide(self, message: Incoming) -> None:
         """Decide one event on what is known, earlier events of the batch included."""
         event = message.data
         known = self._known(event)
@@ -68,8 +74,7 @@ class _Work:
         if after.seller is not None and after.seller is not known.seller:
             self._changed_sellers[after.seller.seller_id] = after.seller
         self._agenda.note(decision.later, decision.withdrawn, message.envelope.traceparent)
-        self._decisions.append(decision)
-        return Verdict(decision.label, decision.emissions, decision.fault)
+        self.decisions.append(decision)
 
     def _known(self, event: Any) -> Known:
         order_id = event.order_id
@@ -81,18 +86,27 @@ class _Work:
             conversation=None
             if chat_id is None
             else self._changed_chats.get(chat_id) or self._chats.get(chat_id) or Conversation(conversation_id=chat_id),
-            seller=None
-            if seller_id is None
-            else self._changed_sellers.get(seller_id) or self._sellers.get(seller_id) or Seller(seller_id=seller_id),
+            seller=None if seller_id is None else self._changed_sellers.get(seller_id) or Seller(seller_id=seller_id),
         )
 
     async def store(self, connection: Any) -> None:
         """Write what changed. Orders come first: their key is where two that took an order for absent meet."""
         await store(connection, "orders", self._changed_orders, self._orders)
         await store(connection, "conversations", self._changed_chats, self._chats)
-        await store(connection, "sellers", self._changed_sellers, self._sellers)
-        decisions = self._decisions
+        decisions = self.decisions
         await insert(connection, "refunds", [row for one in decisions for row in one.refunds])
         await insert(connection, "ledger_transfers", [row for one in decisions for row in one.transfers])
-        await insert_outcomes(connection, [row for one in decisions for row in one.outcomes])
-        await self._agenda.store(connection)
+        # A new refund's id and a conversation's next revision are in them: nobody wrote these rows before.
+        await self._agenda.store(connection, fresh=True)
+
+    async def number(self, connection: Any) -> list[list[SellerOutcome]]:
+        """Number what counts for sellers and write it: each seller's row is locked, then its next numbers given."""
+        sellers = await lock_sellers(connection, self._changed_sellers)
+        outcomes = [
+            [numbered(outcome, sellers[outcome.seller_id]) for outcome in one.outcomes] for one in self.decisions
+        ]
+        ends = [(one.seller_id, sellers[one.seller_id] + one.seq) for one in self._changed_sellers.values()]
+        await insert_outcomes(connection, [outcome for of_one in outcomes for outcome in of_one])
+        if ends:
+            await connection.execute(sql("update_sellers"), *columns(ends, 2))
+        return outcomes

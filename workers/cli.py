@@ -7,9 +7,11 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
+import asyncpg
 import typer
 import uvloop
 
+from workers.commands import operators
 from workers.pipeline.kafka import OffsetLostError
 from workers.pipeline.offsets import StartRefusedError
 from workers.pipeline.watchdog import EXIT_STUCK, StuckError
@@ -131,7 +133,7 @@ def demo(
 
 @app.command()
 def bench(
-    messages: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="cancellations a round")] = 40_000,
+    messages: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="cancellations a round")] = 60_000,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="pairs, measured in turn")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="one line of JSON")] = False,
 ) -> None:
@@ -139,6 +141,9 @@ def bench(
     from workers.commands import bench as command  # noqa: PLC0415
 
     run(command.run(messages=messages, rounds=rounds, as_json=as_json))
+
+
+operators.add_to(app)
 
 
 def operator_settings(*needed: str) -> Settings:
@@ -169,6 +174,8 @@ def main() -> None:
         app()
     except (SettingsError, StartRefusedError, OffsetLostError) as error:
         _end(str(error), EXIT_BAD_CALL)
+    except asyncpg.PostgresError as error:
+        _end(f"PostgreSQL: {type(error).__name__}: {error} (is the database migrated? `annul migrate`)", 1)
     except StuckError as error:
         _end(str(error), EXIT_STUCK)
     except (OSError, TimeoutError) as error:

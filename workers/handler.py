@@ -8,6 +8,7 @@ class DatabaseHandler:
     """A handler whose decisions cause rows and messages only."""
 
     batch_records = 10_000
+    reads_ahead = True
 
     async def room(self) -> int:
         """There is always room."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from collections import Counter as TallyOf
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -104,8 +105,8 @@ class Metrics:
 
     def messages(self, worker: str, labels: Sequence[tuple[str, str, str]], emitted: int) -> None:
         """A batch was decided, sent and committed."""
-        for topic, kind, label in labels:
-            self._messages.labels(worker, topic, kind, label).inc()
+        for (topic, kind, label), count in TallyOf(labels).items():
+            self._messages.labels(worker, topic, kind, label).inc(count)
         self._emitted.labels(worker).inc(emitted)
 
     def batch(self, worker: str, size: int, seconds: float) -> None:

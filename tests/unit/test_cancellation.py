@@ -29,6 +29,7 @@ from workers.domain import ids
 from workers.domain.emission import Emission
 from workers.domain.order_types import OrderDecision
 from workers.domain.orders import decide_order_event
+from workers.domain.seller import told
 
 SPLIT = (
     tender("tnd_1", captured_minor=4500),
@@ -190,6 +191,7 @@ def test_the_reason_goes_nowhere() -> None:
 def test_whatever_is_sent_can_be_read_by_its_topics_own_schema() -> None:
     decision = decide(cancelled(ORDER, *SPLIT))
     sent = [*decision.emissions, *(later.emission for later in decision.later)]
+    sent += [told(outcome, NOW) for outcome in decision.outcomes]
     assert len(sent) == 3 * 2 + 1 + 2 + 3 + 2
     for one in sent:
         topic = BY_NAME[one.topic]

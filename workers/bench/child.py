@@ -22,7 +22,7 @@ from workers.telemetry import Metrics
 from workers.wiring import Process
 
 BARE_GROUP = "bench.bare"
-_BARE_BATCH = 500
+_BARE_BATCH = 1_000
 
 
 class _Stopwatch(Metrics):

@@ -67,7 +67,7 @@ def decide_cancelled(event: OrderCancelled, known: Known, now: datetime, policy:
         outcomes=tuple(tally.outcomes),
         later=(*later, *chat.later),
         withdrawn=chat.withdrawn,
-        emissions=(*told_refunds, *told_order, *chat.emissions, *refused, *tally.emissions(now)),
+        emissions=(*told_refunds, *told_order, *chat.emissions, *refused),
     )
 
 
@@ -181,7 +181,10 @@ def _honoured(order: Order, cancelled_at: datetime) -> Order:
 
 
 def _refused_in_hindsight(order: Order, cancelled_at: datetime, now: datetime) -> list[Emission]:
-    """What was honoured before the cancellation was known, though it happened after it."""
+    """What was honoured before the cancellation was known, though it happened after it.
+
+    A reactivation is refused whenever it says it happened, as it is once the cancellation is known.
+    """
     happened = (
         ("order.accepted", order.accepted_at),
         ("order.delivered", order.delivered_at),
@@ -190,5 +193,5 @@ def _refused_in_hindsight(order: Order, cancelled_at: datetime, now: datetime) -
     return [
         refusal(order.order_id, attempted, ORDER_CANCELLED, at, now)
         for attempted, at in happened
-        if at is not None and at > cancelled_at
+        if at is not None and (at > cancelled_at or attempted == "order.reactivation_requested")
     ]

@@ -79,7 +79,7 @@ def _accepted(event: OrderAccepted, known: Known, now: datetime) -> OrderDecisio
     tally = Tally(known)
     tally.order = replace(order, seller_id=event.seller_id, accepted_at=event.occurred_at, revision=order.revision + 1)
     tally.accepted(event.occurred_at, known_from_event=True)
-    return _counted(tally, known, now)
+    return _counted(tally, known)
 
 
 def _delivered(event: OrderDelivered, known: Known, now: datetime) -> OrderDecision:
@@ -91,7 +91,7 @@ def _delivered(event: OrderDelivered, known: Known, now: datetime) -> OrderDecis
     tally = Tally(known)
     tally.order = replace(order, seller_id=event.seller_id, delivered_at=event.occurred_at, revision=order.revision + 1)
     tally.accepted(event.occurred_at, known_from_event=False)
-    return _counted(tally, known, now)
+    return _counted(tally, known)
 
 
 def _completed(event: OrderCompleted, known: Known, now: datetime) -> OrderDecision:
@@ -108,7 +108,7 @@ def _completed(event: OrderCompleted, known: Known, now: datetime) -> OrderDecis
     tally.order = replace(order, seller_id=event.seller_id, completed_at=event.occurred_at, revision=order.revision + 1)
     tally.accepted(event.occurred_at, known_from_event=False)
     tally.closed("completed", event.occurred_at)
-    return _counted(tally, known, now)
+    return _counted(tally, known)
 
 
 def _reactivation(event: OrderReactivationRequested, known: Known, now: datetime) -> OrderDecision:
@@ -122,7 +122,7 @@ def _reactivation(event: OrderReactivationRequested, known: Known, now: datetime
     return OrderDecision(label="applied", known=replace(known, order=noted))
 
 
-def _counted(tally: Tally, known: Known, now: datetime) -> OrderDecision:
+def _counted(tally: Tally, known: Known) -> OrderDecision:
     cancelled_at = tally.order.cancelled_at
     if cancelled_at is not None and tally.order.counted_accepted_at is not None:
         # The order turns out to have been accepted: its cancellation moves to the completion rate.
@@ -131,7 +131,6 @@ def _counted(tally: Tally, known: Known, now: datetime) -> OrderDecision:
         label="applied",
         known=tally.known(known),
         outcomes=tuple(tally.outcomes),
-        emissions=tuple(tally.emissions(now)),
     )
 
 

@@ -76,17 +76,13 @@ class Tally:
         """`known` with this order and seller."""
         return replace(known, order=self.order, seller=self.seller)
 
-    def emissions(self, now: datetime) -> list[Emission]:
-        """The outcomes as messages."""
-        return [
-            emission(
-                SELLERS_OUTCOMES,
-                outcome.seller_id,
-                "seller.outcome",
-                outcome,
-                now,
-                outcome.seller_id,
-                str(outcome.seq),
-            )
-            for outcome in self.outcomes
-        ]
+
+def numbered(outcome: SellerOutcome, after: int) -> SellerOutcome:
+    """An outcome that was counted from 1 within a batch, numbered on after the seller's outcome `after`."""
+    return replace(outcome, seq=after + outcome.seq) if after else outcome
+
+
+def told(outcome: SellerOutcome, now: datetime) -> Emission:
+    """`seller.outcome`, once it has its number."""
+    cause = (outcome.seller_id, str(outcome.seq))
+    return emission(SELLERS_OUTCOMES, outcome.seller_id, "seller.outcome", outcome, now, *cause)

@@ -17,6 +17,10 @@ _PATIENCE_S: Final = 30.0
 """How long Kafka may give nothing before the reading is given up."""
 
 
+class NoTopicError(Exception):
+    """There is no topic of that name."""
+
+
 class TopicReader:
     """One topic, all its partitions; `ends` is where each ended when the reading began."""
 
@@ -63,9 +67,9 @@ class TopicReader:
 
 @asynccontextmanager
 async def reading(settings: Settings, topic: str) -> AsyncIterator[TopicReader]:
-    """A reader of the topic with this full name. Raises LookupError where there is no such topic, and KafkaError."""
+    """A reader of the topic with this full name. Raises NoTopicError and KafkaError."""
     if topic not in await topics_there(settings):
-        raise LookupError(f"there is no topic {topic}")
+        raise NoTopicError(topic)
     consumer = AIOKafkaConsumer(
         topic, **settings.kafka().client(), enable_auto_commit=False, auto_offset_reset="earliest"
     )

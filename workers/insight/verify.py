@@ -1,6 +1,5 @@
 """Whether the invariants of SPEC §8 hold: in one snapshot of the database, and on request against topics and books."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from itertools import product
 from typing import Any, Final
@@ -18,6 +17,10 @@ from workers.store.queries import names, sql
 _SQL_CHECKS: Final = "verify_i"
 _SLACK: Final = timedelta(seconds=60)
 """How late a due row's message may be decided before somebody should look."""
+
+
+Found = dict[tuple[str, str], list[Violation]]
+"""Violations by invariant and by what the check holds to."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -42,11 +45,9 @@ async def verify(settings: Settings, *, topics: bool = False, books: bool = Fals
 
     Raises OSError, TimeoutError, asyncpg.PostgresError, KafkaError or SettingsError where something can't be asked.
     """
-    found: dict[tuple[str, str], list[Violation]] = {}
     async with connected(settings) as connection:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            for name in names(_SQL_CHECKS):
-                found[invariant_of(name), _title_of(name)] = await _ask(connection, name, settings)
+            found = await check_tables(connection, settings)
             counts = await _count(connection)
             if topics:
                 found["I4", "read from the topic"] = await check_cancellations(connection, settings)
@@ -57,6 +58,16 @@ async def verify(settings: Settings, *, topics: bool = False, books: bool = Fals
         if books:
             found["BOOK", "the providers agree"], counts["books"] = await check_books(connection, settings)
     return _report(counts, found)
+
+
+async def check_tables(connection: Any, settings: Settings) -> Found:
+    """What the tables alone tell, as the connection sees them."""
+    found: Found = {}
+    for name in names(_SQL_CHECKS):
+        rows = await connection.fetch(sql(name), MOST_VIOLATIONS, *_arguments(name, settings))
+        invariant = invariant_of(name)
+        found[invariant, _title_of(name)] = [Violation(invariant, row["subject"], row["detail"]) for row in rows]
+    return found
 
 
 def invariant_of(query: str) -> str:
@@ -73,11 +84,6 @@ def fewest_steps() -> dict[tuple[str, str], int]:
             through = steps[before, middle] + steps[middle, after]
             steps[before, after] = min(through, steps.get((before, after), through))
     return steps
-
-
-async def _ask(connection: Any, name: str, settings: Settings) -> list[Violation]:
-    rows = await connection.fetch(sql(name), MOST_VIOLATIONS, *_arguments(name, settings))
-    return [Violation(invariant_of(name), row["subject"], row["detail"]) for row in rows]
 
 
 def _arguments(name: str, settings: Settings) -> tuple[Any, ...]:
@@ -99,7 +105,7 @@ def _title_of(query: str) -> str:
     return query.split("_", 2)[2].replace("_", " ")
 
 
-def _report(counts: dict[str, Any], found: Mapping[tuple[str, str], list[Violation]]) -> Report:
+def _report(counts: dict[str, Any], found: Found) -> Report:
     by_invariant = sorted(found, key=lambda check: check[0])
     return Report(
         ok=not any(found.values()),

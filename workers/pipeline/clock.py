@@ -26,4 +26,6 @@ class SystemClock:
 
     async def wait_for(self, awaitable: Awaitable[T], timeout_s: float) -> T:
         """Wait for something, but not longer than `timeout_s`."""
-        return await asyncio.wait_for(awaitable, timeout_s)
+        # asyncio.wait_for of Python 3.11 swallows a cancellation that comes as the awaited ends.
+        async with asyncio.timeout(timeout_s):
+            return await awaitable

@@ -110,10 +110,14 @@ class KafkaConsumer:
         if self._consumer is not None:
             await self._consumer.stop()
 
-    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+    async def poll(self, max_records: int, timeout_s: float, among: frozenset[Partition]) -> list[Record]:
         """At most `max_records` records, waiting at most `timeout_s` for the first."""
+        places = [TopicPartition(*place) for place in among]
+        if not places:
+            await asyncio.sleep(timeout_s)  # without a partition it would mean all of them
+            return []
         try:
-            found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+            found = await self._consumer.getmany(*places, timeout_ms=int(timeout_s * 1000), max_records=max_records)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
             raise OffsetLostError(str(error)) from error
         except KafkaError as error:
@@ -225,10 +229,11 @@ class KafkaProducer:
     async def _send(self, records: Sequence[Outgoing]) -> list[asyncio.Future[Any]]:
         producer, prefix = self._producer, self._settings.topic_prefix
         pending = []
+        counts = {name: await self._partitions(prefix + name) for name in {record.topic for record in records}}
         open_batches: dict[tuple[str, int], Any] = {}
         for record in records:
             topic = prefix + record.topic
-            partition = partition_of(record.key, await self._partitions(topic))
+            partition = partition_of(record.key, counts[record.topic])
             place = (topic, partition)
             batch = open_batches.get(place) or producer.create_batch()
             if not self._append(batch, record):

@@ -46,6 +46,8 @@ class Handler(Protocol):
 
     name: str
     topics: tuple[Topic, ...]
+    reads_ahead: bool
+    """Whether the next batch may be read before this one is decided; not where `room` depends on it."""
 
     async def record(self, connection: Any, batch: Sequence[Incoming], now: Any) -> Sequence[Verdict]:
         """One verdict a message, in order. Locks before it loads."""

@@ -44,8 +44,11 @@ class Consumer(Protocol):
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
-    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Records in order, per partition; raises `BrokerError`."""
+    async def poll(self, max_records: int, timeout_s: float, among: frozenset[Partition]) -> list[Record]:
+        """Records of some of the assigned partitions, in order; where `among` is empty it only waits.
+
+        Raises BrokerError. Several may poll at a time, each for partitions of its own.
+        """
         ...
 
     def assignment(self) -> frozenset[Partition]: ...

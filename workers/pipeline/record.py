@@ -54,6 +54,11 @@ class Recorder:
         """Kafka has these offsets: what was kept up to them may go, with the next batch."""
         self._committed.update(offsets)
 
+    async def prune(self) -> None:
+        """Let go of what Kafka has, while nothing else is to be done."""
+        if self._committed:
+            await self._database.execute("prune_emissions", self._group, *self._prunable())
+
     async def record(self, batch: Sequence[Incoming | Unreadable], expected: dict[Partition, int]) -> list[Recorded]:
         """Record the batch, in halves where a message in it can't be recorded. Moves `expected` along.
 
@@ -143,9 +148,12 @@ class Recorder:
         if kept:
             await connection.copy_records_to_table("emissions", records=kept)
         if self._committed:
-            old = [(place.topic, place.partition, offset) for place, offset in self._committed.items()]
-            await connection.execute(sql("prune_emissions"), self._group, *columns(old, 3))
-            self._committed = {}
+            await connection.execute(sql("prune_emissions"), self._group, *self._prunable())
+
+    def _prunable(self) -> list[list[Any]]:
+        """What may go, once: should it not go now, what is committed next takes it along."""
+        committed, self._committed = self._committed, {}
+        return list(columns([(place.topic, place.partition, offset) for place, offset in committed.items()], 3))
 
 
 def _gather(

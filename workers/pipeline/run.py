@@ -1,16 +1,17 @@
-"""The loop of a worker: poll, decode, record, then send and commit, one batch ahead of the other."""
+"""The loops of a worker: one reads, the lanes decide and record, one sends and commits, each a step ahead."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import structlog
 
 from workers.pipeline.emit import Emitter
-from workers.pipeline.messages import Handler, read
+from workers.pipeline.messages import Handler, Incoming, Unreadable, read
 from workers.pipeline.offsets import take_over
-from workers.pipeline.ports import BrokerError, Clock, Consumer, Partition, Record
+from workers.pipeline.ports import BrokerError, Clock, Consumer, Partition, by_partition
 from workers.pipeline.record import FencedError, Recorded, Recorder
 from workers.pipeline.watchdog import Watchdog
 from workers.store.database import Database, is_passing
@@ -25,9 +26,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_records: int = 500
     poll_s: float = 0.25
+    lanes: int = 2
+    """Transactions at a time, each for partitions of its own: while PostgreSQL writes one, the other is decided."""
     batches_ahead: int = 2
     """Batches that are recorded but not yet sent, at most."""
     drain_s: float = 8.0
+
+
+class _Batch(msgspec.Struct, frozen=True):
+    """What was read, and on which offset of each partition it follows."""
+
+    messages: list[Incoming | Unreadable]
+    follows: dict[Partition, int]
 
 
 class Pipeline:
@@ -60,8 +70,12 @@ class Pipeline:
         self._recorder = Recorder(self.group, handler, database, clock)
         self._decoders = {prefix + topic.name: topic.decoders() for topic in handler.topics}
         self._positions: dict[Partition, int] = {}
+        """How far each partition of ours is decided."""
+        self._read_to: dict[Partition, int] = {}
+        """How far it is read: ahead of what is decided by the batch that is being decided."""
         self._ahead: asyncio.Queue[Recorded | None] = asyncio.Queue(self._limits.batches_ahead)
-        self._waiting = False
+        self._lanes = self._limits.lanes if handler.reads_ahead else 1
+        self._waiting = 0
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -72,16 +86,18 @@ class Pipeline:
     async def run(self) -> None:
         """Until `stop`; raises what can't be waited out."""
         await self._join()
-        tasks = [asyncio.create_task(part) for part in (self._take(), self._send(), self._give_up_late())]
+        lanes = [asyncio.create_task(self._lane(number)) for number in range(self._lanes)]
+        ends = [asyncio.create_task(part) for part in (self._send(), self._give_up_late())]
+        tasks = [*lanes, asyncio.create_task(self._close(lanes)), *ends]
         if self._watchdog is not None:
-            watching = self._watchdog.watch(lambda: self._positions, self._ends, lambda: self._waiting)
+            watching = self._watchdog.watch(lambda: self._positions, self._ends, lambda: self._waiting > 0)
             tasks.append(asyncio.create_task(watching))
+        pending = set(tasks)
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[0] in done and tasks[0].exception() is None:
-                done, _ = await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            while pending.issuperset(ends):
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -110,63 +126,101 @@ class Pipeline:
     def _ends(self) -> Any:
         return self._consumer.ends()
 
-    async def _take(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                await self._take_batch()
-            except FencedError:
-                log.warning("batch.fenced", group=self.group)
-                self._positions.clear()
-            except BrokerError as error:
-                log.warning("consumer.poll_delayed", group=self.group, error=str(error)[:200])
-                await self._clock.sleep(0.5)
+    async def _lane(self, number: int) -> None:
+        """Decide batch after batch of some partitions; the next is read while PostgreSQL works on this one."""
+        reading = asyncio.create_task(self._read(number))
+        try:
+            while not self._stopping.is_set():
+                batch = await reading
+                if self._handler.reads_ahead:
+                    reading = asyncio.create_task(self._read(number))
+                await self._decide(batch)
+                if not self._handler.reads_ahead:
+                    reading = asyncio.create_task(self._read(number))
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _close(self, lanes: list[asyncio.Task[None]]) -> None:
+        """Once no lane decides any more, what they decided is sent and the sending ends."""
+        await asyncio.wait(lanes)
         await self._ahead.put(None)
 
-    async def _take_batch(self) -> None:
-        room = await self._handler.room()
-        await self._take_over()
-        records = await self._consumer.poll(min(room, self._limits.batch_records), self._limits.poll_s)
-        taken = [record for record in records if self._is_next(record)]
-        if not taken:
+    async def _read(self, lane: int) -> _Batch:
+        """The next records of a lane's partitions; none after a while without any."""
+        try:
+            room = await self._handler.room()
+            ours = await self._take_over(lane)
+            records = await self._consumer.poll(min(room, self._limits.batch_records), self._limits.poll_s, ours)
+        except BrokerError as error:
+            log.warning("consumer.poll_delayed", group=self.group, error=str(error)[:200])
+            await self._clock.sleep(0.5)
+            return _Batch([], {})
+        follows = dict(self._read_to)
+        taken = [record for record in records if record.offset >= follows.get(record.source, record.offset + 1)]
+        self._read_to.update(by_partition(taken))
+        return _Batch([read(record, self._decoders[record.source.topic]) for record in taken], follows)
+
+    async def _decide(self, batch: _Batch) -> None:
+        # What was read before its partition was taken over anew does not follow on what is decided: it is read again.
+        expected = {place: offset for place, offset in self._positions.items() if batch.follows.get(place) == offset}
+        messages = [message for message in batch.messages if message.record.source in expected]
+        if not messages:
+            await self._prune()
             return
         started = self._clock.monotonic()
-        batch = [read(record, self._decoders[record.source.topic]) for record in taken]
-        self._waiting = True
         try:
-            recorded = await self._recorder.record(batch, self._positions)
-        finally:
-            self._waiting = False
-        self._metrics.batch(self.name, len(batch), self._clock.monotonic() - started)
+            with self._excused():
+                recorded = await self._recorder.record(messages, expected)
+        except FencedError:
+            log.warning("batch.fenced", group=self.group)
+            self._positions.clear()
+            return
+        self._metrics.batch(self.name, len(messages), self._clock.monotonic() - started)
         for part in recorded:
+            self._positions.update((place, end) for place, end in part.offsets.items() if place in self._positions)
             self._handler.perform(part.effects)
-            self._waiting = True
-            await self._ahead.put(part)
-            self._waiting = False
+            with self._excused():
+                await self._ahead.put(part)
 
-    def _is_next(self, record: Record) -> bool:
-        """Records of a partition that came after this poll began are read again once it is taken over."""
-        return record.source in self._positions and record.offset >= self._positions[record.source]
+    @contextmanager
+    def _excused(self) -> Iterator[None]:
+        """Something outside is waited for; that is not being stuck."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
-    async def _take_over(self) -> None:
-        assigned = self._consumer.assignment()
-        for gone in self._positions.keys() - assigned:
-            del self._positions[gone]
-        for partition in sorted(assigned - self._positions.keys()):
-            self._waiting = True
+    async def _prune(self) -> None:
+        try:
+            await self._recorder.prune()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            log.warning("emissions.prune_delayed", group=self.group, error=type(error).__name__)
+
+    async def _take_over(self, lane: int) -> frozenset[Partition]:
+        """The lane's partitions of those assigned, each taken up where its last owner left it."""
+        ours = frozenset(place for place in self._consumer.assignment() if place.partition % self._lanes == lane)
+        for known in (self._positions, self._read_to):
+            for gone in [place for place in known if place.partition % self._lanes == lane and place not in ours]:
+                del known[gone]
+        for partition in sorted(ours - self._positions.keys()):
             try:
-                offset = await take_over(partition, self.group, self._database, self._consumer, self._emitter)
+                with self._excused():
+                    offset = await take_over(partition, self.group, self._database, self._consumer, self._emitter)
             except Exception as error:
                 if not is_passing(error):
                     raise
                 log.warning("partition.take_over_delayed", group=self.group, error=type(error).__name__)
                 await self._clock.sleep(0.5)
-                return
-            finally:
-                self._waiting = False
+                return ours & self._positions.keys()
             self._consumer.seek(partition, offset)
-            self._positions[partition] = offset
+            self._positions[partition] = self._read_to[partition] = offset
             log.info("partition.taken_over", group=self.group, partition=list(partition), offset=offset)
         self.ready.set()
+        return ours
 
     async def _send(self) -> None:
         while (part := await self._ahead.get()) is not None:

@@ -30,6 +30,8 @@ _REFUND_CHANGES = (
     "revision",
 )
 
+_SCHEDULED = ("schedule_id", "subject", "due_at", "revision", "message")
+
 
 async def lock(connection: Any, query: str, kind: type[Row], keys: Collection[str]) -> dict[str, Row]:
     """The rows of `keys` that exist, locked and then read; by their key."""
@@ -82,6 +84,19 @@ async def insert_outcomes(connection: Any, outcomes: Sequence[SellerOutcome]) ->
         await connection.copy_records_to_table("seller_outcomes", records=rows)
 
 
+async def lock_sellers(connection: Any, seller_ids: Collection[str]) -> dict[str, int]:
+    """The last outcome number of each seller, locked; sellers nobody knew are added first."""
+    if not seller_ids:
+        return {}
+    wanted = sorted(seller_ids)
+    rows = await connection.fetch(sql("lock_sellers"), wanted)
+    if len(rows) < len(wanted):
+        known = {row["seller_id"] for row in rows}
+        await connection.execute(sql("add_sellers"), [one for one in wanted if one not in known])
+        rows = await connection.fetch(sql("lock_sellers"), wanted)
+    return {row["seller_id"]: row["seq"] for row in rows}
+
+
 async def update_refunds(connection: Any, refunds: Collection[Refund]) -> None:
     """Move refunds on; what a refund is for never changes."""
     rows = [tuple(getattr(refund, name) for name in _REFUND_CHANGES) for refund in refunds]
@@ -102,8 +117,8 @@ class Agenda:
         for one in later:
             self._later[one.schedule_id] = (one, traceparent)
 
-    async def store(self, connection: Any) -> None:
-        """Write them."""
+    async def store(self, connection: Any, *, fresh: bool = False) -> None:
+        """Write them. `fresh` promises that every schedule_id is new, which is cheaper."""
         gone = [schedule_id for schedule_id, word in self._later.items() if word is None]
         rows = [
             (schedule_id, later.subject, later.due_at, later.revision, pack(outgoing(later.emission, trace)))
@@ -111,5 +126,7 @@ class Agenda:
         ]
         if gone:
             await connection.execute(sql("withdraw_messages"), gone)
-        if rows:
+        if rows and fresh:
+            await connection.copy_records_to_table("scheduled_messages", records=rows, columns=_SCHEDULED)
+        elif rows:
             await connection.execute(sql("schedule_messages"), *columns(rows, 0))

@@ -61,6 +61,9 @@ CREATE TABLE parked_messages (
 );
 CREATE INDEX parked_open ON parked_messages (parked_at, parked_id) WHERE status = 'parked';
 CREATE INDEX parked_order ON parked_messages (order_id) WHERE order_id IS NOT NULL;
+-- One that could not be read is found by its key, which may be of any length: so by its hash.
+CREATE INDEX parked_unread ON parked_messages USING hash (key) WHERE order_id IS NULL;
+CREATE INDEX parked_again ON parked_messages (earlier_parked_id) WHERE earlier_parked_id IS NOT NULL;
 
 -- The one mechanism for "later": chat closes, reminders, refunds that wait, redrives.
 CREATE TABLE scheduled_messages (

@@ -42,6 +42,10 @@ UPDATE conversations AS c
          scheduled_revision, revision)
  WHERE c.conversation_id = b.conversation_id
 
+-- name: add_sellers
+-- A seller that another transaction adds just now is waited for, and locked with the others afterwards.
+INSERT INTO sellers (seller_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING
+
 -- name: lock_sellers
 SELECT seller_id, seq FROM sellers WHERE seller_id = ANY($1::text[]) ORDER BY seller_id FOR NO KEY UPDATE
 
