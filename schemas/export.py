@@ -33,7 +33,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 RULES: Final[dict[type[Message], str]] = {
     Tender: "`refunded_minor` is at most `captured_minor`.",
-    Escrow: "No two `tenders` have one `tender_id`.",
+    Escrow: "No two `tenders` have one `tender_id`; what they captured together is at most 10^15.",
 }
 """What a type's `__post_init__` checks and JSON Schema can't say."""
 

@@ -268,8 +268,13 @@ def test_missing_and_mistaken_fields_of_every_type_are_refused_by_both(type_: st
     [
         lambda data: with_field(data, f"{TENDER}.refunded_minor", 4501),
         lambda data: with_field(data, "escrow.tenders", data["escrow"]["tenders"] * 2),
+        lambda data: with_field(
+            with_field(data, "escrow.tenders", example(f"{CANCELLED}.split")["escrow"]["tenders"]),
+            f"{TENDER}.captured_minor",
+            10**15,
+        ),
     ],
-    ids=["refunded-more-than-captured", "two-tenders-of-one-id"],
+    ids=["refunded-more-than-captured", "two-tenders-of-one-id", "too-much-together"],
 )
 def test_rules_between_fields_are_the_readers_alone(break_rule: Callable[[Any], Any]) -> None:
     data = break_rule(example(CANCELLED))
