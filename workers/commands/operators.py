@@ -1,0 +1,196 @@
+"""The arguments of the operators' commands: verify, order, parked, sellers. What they do is loaded when needed."""
+
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from workers.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from workers.insight.parked import Which
+
+_MOST: Final = 10_000
+
+AsJson = Annotated[bool, typer.Option("--json", help="one line of JSON")]
+Reason = Annotated[str | None, typer.Option(help="only those parked for this reason", metavar="CODE")]
+OfTopic = Annotated[str | None, typer.Option("--topic", help="only those of this topic", metavar="TOPIC")]
+AtMost = Annotated[int, typer.Option(min=1, max=_MOST, help="act on so many at most, the oldest first")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only count what would be done")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="topic:partition:offset")]
+All = Annotated[bool, typer.Option("--all", help="every parked message")]
+
+parked = typer.Typer(help="Works on messages that could not be processed.", no_args_is_help=True)
+sellers = typer.Typer(help="Sellers' statistics.", no_args_is_help=True)
+
+
+class Status(StrEnum):
+    """How a parked message stands."""
+
+    PARKED = "parked"
+    REDRIVEN = "redriven"
+    DISCARDED = "discarded"
+    ANY = "any"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the command line these commands."""
+    app.command("verify")(verify)
+    app.command("order")(order)
+    app.add_typer(parked, name="parked")
+    app.add_typer(sellers, name="sellers")
+
+
+def verify(
+    topics: Annotated[bool, typer.Option("--topics", help="read the topics too")] = False,
+    books: Annotated[bool, typer.Option("--books", help="ask the simulated providers too")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every invariant, while workers run or not; exit 1 where one is broken."""
+    from workers.commands import verify as command  # noqa: PLC0415 - loaded only where needed: starts stay quick
+
+    needed = ["kafka_bootstrap_servers"] if topics else []
+    _operate(lambda settings: command.run(settings, topics=topics, books=books, as_json=as_json), *needed)
+
+
+def order(order_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+    """Tell one order's whole story: each step with its time, message id and provider's answer."""
+    from workers.commands import order as command  # noqa: PLC0415
+
+    _operate(lambda settings: command.run(settings, order_id, as_json=as_json))
+
+
+@sellers.command("show")
+def show_seller(
+    seller_id: Annotated[str, typer.Argument(metavar="ID")],
+    limit: Annotated[int, typer.Option(min=0, max=_MOST, help="outcomes shown, the latest first")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """A seller's counts and rates, and the outcomes behind them."""
+    from workers.commands import sellers_show as command  # noqa: PLC0415
+
+    _operate(lambda settings: command.run(settings, seller_id, limit=limit, as_json=as_json))
+
+
+@parked.command("list")
+def list_parked(
+    reason: Reason = None,
+    topic: OfTopic = None,
+    since: Annotated[str | None, typer.Option(help="parked within: 2h, 7d, PT30M", metavar="DURATION")] = None,
+    status: Annotated[Status, typer.Option(help="how they stand")] = Status.PARKED,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="shown at most, the youngest first")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List parked messages, the youngest first."""
+    from workers.commands import parked as command  # noqa: PLC0415
+
+    which = _which(None, reason, topic, every=True)
+    within = None if since is None else _duration(since)
+    standing = None if status is Status.ANY else status.value
+    _operate(
+        lambda settings: command.list_(settings, which, status=standing, since=within, limit=limit, as_json=as_json)
+    )
+
+
+@parked.command("show")
+def show_parked(
+    parked_id: Annotated[str, typer.Argument(metavar="ID")],
+    raw: Annotated[bool, typer.Option("--raw", help="the value's bytes, unmasked, and nothing else")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one parked message; what may be personal is masked."""
+    from workers.commands import parked as command  # noqa: PLC0415
+
+    if raw and as_json:
+        raise SettingsError("--raw and --json don't go together")
+    if raw:
+        _operate(lambda settings: command.raw(settings, parked_id))
+    else:
+        _operate(lambda settings: command.show(settings, parked_id, as_json=as_json))
+
+
+@parked.command("redrive")
+def redrive(
+    ids: Ids = None,
+    every: All = False,
+    reason: Reason = None,
+    topic: OfTopic = None,
+    limit: AtMost = 1_000,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put parked messages back on their topics."""
+    from workers.commands import parked as command  # noqa: PLC0415
+
+    which = _which(ids, reason, topic, every=every)
+    _operate(lambda settings: command.put_back(settings, which, limit=limit, dry_run=dry_run, as_json=as_json))
+
+
+@parked.command("discard")
+def discard(
+    why: Annotated[str, typer.Option(help="the reason, kept on record; nothing personal", metavar="TEXT")],
+    ids: Ids = None,
+    every: All = False,
+    reason: Reason = None,
+    topic: OfTopic = None,
+    limit: AtMost = 1_000,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give parked messages up; they stay on record."""
+    from workers.commands import parked as command  # noqa: PLC0415
+
+    told = " ".join(why.split())
+    if not 0 < len(told) <= 500:  # noqa: PLR2004 - as long as a cancellation's reason
+        raise SettingsError("--why takes a reason of 1 to 500 characters")
+    which = _which(ids, reason, topic, every=every)
+    _operate(lambda settings: command.give_up(settings, which, why=told, limit=limit, dry_run=dry_run, as_json=as_json))
+
+
+def _which(ids: list[str] | None, reason: str | None, topic: str | None, *, every: bool) -> "Which":
+    """Which messages are meant. Raises SettingsError where that isn't clear."""
+    from workers.insight.parked import Which  # noqa: PLC0415
+
+    if ids and (every or reason or topic):
+        raise SettingsError("name messages by their ids, or by --all, --reason and --topic, not by both")
+    if not (ids or every or reason or topic):
+        raise SettingsError("which messages? name their ids, or give --all, --reason or --topic")
+    return Which(ids=tuple(ids) if ids else None, reason=reason, topic=topic)
+
+
+def _duration(text: str) -> timedelta:
+    """ISO 8601, or a number with s, m, h, d or w. Raises SettingsError."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+    number, unit = text[:-1], units.get(text[-1:])
+    try:
+        if unit is not None and number.isdecimal():
+            return timedelta(**{unit: int(number)})
+        if text.startswith("P"):
+            return TypeAdapter(timedelta).validate_python(text)
+    except (OverflowError, ValidationError):
+        pass
+    raise SettingsError(f"--since: {text!r} is not a duration such as 30m, 2h, 7d or PT30M")
+
+
+def _operate(work: Callable[[Settings], Coroutine[Any, Any, bool]], *needed: str) -> None:
+    """Run it with an operator's settings; exit 1 where it says no, or where what it asks fails in a known way."""
+    from aiohttp import ClientError  # noqa: PLC0415
+    from aiokafka.errors import KafkaError  # noqa: PLC0415
+    from asyncpg import InterfaceError, PostgresError  # noqa: PLC0415
+
+    from workers.cli import operator_settings, run  # noqa: PLC0415 - it is what loaded this module
+    from workers.insight.topic_reader import NoTopicError  # noqa: PLC0415
+
+    settings = operator_settings("database_url", *needed)
+    try:
+        well = run(work(settings))
+    except (PostgresError, InterfaceError, KafkaError, ClientError, NoTopicError) as error:
+        sys.stderr.write(f"annul: {type(error).__name__}: {' '.join(str(error).split())}\n")
+        well = False
+    if not well:
+        raise typer.Exit(1)
