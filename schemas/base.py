@@ -4,6 +4,7 @@ A fault names the field by its path, for example ``escrow.tenders[1].refunded_mi
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -52,6 +53,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         currency = getattr(self, "currency", None)
         if currency is not None:
             check_currency(currency)
+        for value in self._within():
+            value.check()
+
+    def _within(self) -> Iterable["Message"]:
+        """Messages within this one whose fields nothing else has checked."""
+        return ()
 
 
 def check_currency(code: str) -> None:

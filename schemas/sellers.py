@@ -24,6 +24,9 @@ class SellerOutcome(Message, frozen=True, kw_only=True):
     occurred_at: Time
     replaces: Replaced | None = None
 
+    def _within(self) -> tuple[Replaced, ...]:
+        return (self.replaces,) if self.replaces else ()
+
 
 class Span(Message, frozen=True, kw_only=True):
     """Counts and rates of one span of time; a rate is null while nothing is in its denominator."""

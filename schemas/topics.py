@@ -21,7 +21,7 @@ from schemas.refunds import OrderRefunded, RefundDue, RefundEvent, RefundIssue, 
 from schemas.sellers import SellerOutcome, SellerStatistics
 
 _DAY_MS: Final = 24 * 3600 * 1000
-_WEEKS_MS: Final = 30 * _DAY_MS
+_KEPT_MS: Final = 30 * _DAY_MS
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Topic(msgspec.Struct, frozen=True):
     key: str
     types: dict[str, type[Message]]
     compacted: bool = False
-    retention_ms: int = _WEEKS_MS
+    retention_ms: int = _KEPT_MS
     max_message_bytes: int = 1_048_588
 
     def decoders(self) -> dict[str, msgspec.json.Decoder[Any]]:

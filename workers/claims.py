@@ -46,12 +46,10 @@ async def claim(
         for command in commands
     ]
     rows = await connection.fetch(sql("claim_attempts"), *columns(wanted, 8), claimed_by, lease)
-    found = {(row["refund_id"], row["attempt"]): row for row in rows}
     answers = []
     taken = set()
-    for command in commands:
+    for command, row in zip(commands, rows, strict=True):
         place = (command.refund_id, command.attempt)
-        row = found[place]
         if not row["known"]:
             answers.append(ClaimAnswer("unknown"))
         elif not row["agrees"]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import asyncpg
 import typer
 import uvloop
+from aiokafka.errors import KafkaError
 
 from workers.commands import operators
 from workers.pipeline.kafka import OffsetLostError
@@ -17,6 +18,7 @@ from workers.pipeline.offsets import StartRefusedError
 from workers.pipeline.watchdog import EXIT_STUCK, StuckError
 from workers.settings import Settings, SettingsError
 from workers.telemetry import quiet_logging, start_logging
+from workers.topics import TopicsError
 
 T = TypeVar("T")
 EXIT_BAD_CALL = 2
@@ -172,8 +174,10 @@ def main() -> None:
     """The console script: known faults end with one line and a code, never a traceback."""
     try:
         app()
-    except (SettingsError, StartRefusedError, OffsetLostError) as error:
+    except (SettingsError, StartRefusedError, OffsetLostError, TopicsError) as error:
         _end(str(error), EXIT_BAD_CALL)
+    except KafkaError as error:
+        _end(f"Kafka: {type(error).__name__}: {error}", 1)
     except asyncpg.PostgresError as error:
         _end(f"PostgreSQL: {type(error).__name__}: {error} (is the database migrated? `annul migrate`)", 1)
     except StuckError as error:

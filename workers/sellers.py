@@ -7,7 +7,9 @@ seller's counts are read from PostgreSQL. So the table comes right whatever is l
 import asyncio
 import os
 import random
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -21,6 +23,7 @@ from workers.consumers import group_of
 from workers.domain.emission import emission
 from workers.domain.statistics import Counts, fold, statistics_of
 from workers.pipeline.emit import Emitter
+from workers.pipeline.kafka import KafkaSettings
 from workers.pipeline.messages import Incoming, Unreadable, outgoing, read
 from workers.pipeline.parking import park, park_alone
 from workers.pipeline.ports import Clock, Outgoing, Partition, Record
@@ -36,25 +39,21 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Counts).decode
 
 
-class SellersSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What faust is told."""
-
-    bootstrap_servers: str
-    topic_prefix: str
-    partitions: int
-    replication_factor: int
-    instance_id: str | None
-    session_timeout_s: float
-    credentials: Any = None
-
-
 class Sellers:
     """The faust app and the fold, as a worker like the others."""
 
     name = "sellers"
 
     def __init__(
-        self, settings: SellersSettings, database: Database, emitter: Emitter, clock: Clock, metrics: Metrics
+        self,
+        kafka: KafkaSettings,
+        database: Database,
+        emitter: Emitter,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        partitions: int,
+        replication_factor: int,
     ) -> None:
         self._database = database
         self._emitter = emitter
@@ -63,18 +62,18 @@ class Sellers:
         self._decoders = SELLERS_OUTCOMES.decoders()
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
-        self.group = group_of(self.name, settings.topic_prefix)
-        self._app = _app_of(settings, self.group)
+        self.group = group_of(self.name, kafka.topic_prefix)
+        self._app = _app_of(kafka, self.group, partitions, replication_factor)
         self._table: Any = self._app.Table(
             "statistics",
             key_type=bytes,
             value_type=bytes,
-            partitions=settings.partitions,
+            partitions=partitions,
             # A batch is folded outside of faust's own iteration, so the key alone must say the partition.
             use_partitioner=True,
         )
         topic = self._app.topic(
-            settings.topic_prefix + SELLERS_OUTCOMES.name,
+            kafka.topic_prefix + SELLERS_OUTCOMES.name,
             key_type=bytes,
             value_type=bytes,
             key_serializer="raw",
@@ -88,6 +87,8 @@ class Sellers:
 
     async def run(self) -> None:
         """Until `stop`; raises where faust gave up."""
+        # faust gives up where Kafka can't be reached at its start; the other workers wait, and so does this one.
+        await self._emitter.connect()
         self._app.finalize()
         await self._app.start()
         self.ready.set()
@@ -196,22 +197,24 @@ def _record_of(message: Any) -> Record:
     return Record(Partition(message.topic, message.partition), message.offset, message.key, message.value, tuple(pairs))
 
 
-def _app_of(settings: SellersSettings, group: str) -> Any:
+def _app_of(kafka: KafkaSettings, group: str, partitions: int, replication_factor: int) -> Any:
     return faust.App(
         group,
-        broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
-        broker_credentials=settings.credentials,
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker=[f"kafka://{server}" for server in kafka.bootstrap_servers.split(",")],
+        broker_credentials=_credentials(kafka),
+        broker_session_timeout=kafka.session_timeout_s,
+        broker_heartbeat_interval=kafka.session_timeout_s / 4,
         broker_commit_interval=0.5,
         store="memory://",
+        # faust makes a folder even for a table in memory.
+        datadir=Path(tempfile.gettempdir()) / f"annul-sellers-{os.getpid()}",
         key_serializer="raw",
         value_serializer="raw",
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=f"{group}.{settings.instance_id}" if settings.instance_id else None,
-        topic_partitions=settings.partitions,
-        topic_replication_factor=settings.replication_factor,
+        consumer_group_instance_id=f"{group}.{kafka.instance_id}" if kafka.instance_id else None,
+        topic_partitions=partitions,
+        topic_replication_factor=replication_factor,
         topic_disable_leader=True,
         topic_allow_declare=True,
         web_enabled=False,
@@ -219,3 +222,15 @@ def _app_of(settings: SellersSettings, group: str) -> Any:
         producer_acks=-1,
         autodiscover=False,
     )
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    context = kafka.ssl_context()
+    if kafka.sasl_mechanism is not None:
+        return faust.SASLCredentials(
+            username=kafka.sasl_username,
+            password=kafka.sasl_password,
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -73,6 +74,13 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/") if value else value
+
+    @field_validator("stripe_api_base", "paypal_api_base")
+    @classmethod
+    def _has_no_path(cls, value: str) -> str:
+        if urlsplit(value).path or urlsplit(value).query:
+            raise ValueError("must be a base URL without a path")
+        return value
 
     @classmethod
     def read(cls) -> Self:

@@ -8,11 +8,13 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import for_code
+from aiokafka.errors import CommitFailedError, IllegalGenerationError, UnknownMemberIdError, for_code
 
 from schemas.topics import CATALOGUE, Topic
 from workers.consumers import CONSUMERS, group_of
 from workers.settings import Settings
+
+_HAS_MEMBERS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
 
 
 class TopicsError(Exception):
@@ -40,58 +42,84 @@ async def prepare_topics(settings: Settings) -> list[str]:
             if len(found["partitions"]) < settings.topic_partitions:
                 await admin.create_partitions({name: NewPartitions(settings.topic_partitions)})
                 changes.append(f"added partitions to {name}")
-            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=topic.settings())])
+            await admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, name, configs=_configs(topic, settings))]
+            )
     changes += await _commit_beginnings(settings)
     return changes
 
 
 async def _commit_beginnings(settings: Settings) -> list[str]:
     changes = []
-    for worker, topics in CONSUMERS.items():
+    for worker in CONSUMERS:
         async with _group(settings, worker) as consumer:
-            places = await _places(consumer, [settings.topic_prefix + topic.name for topic in topics])
-            consumer.assign(places)
+            places = await _places(consumer, settings, worker)
             beginnings = await consumer.beginning_offsets(places)
             fresh = {place: beginnings[place] for place in places if await consumer.committed(place) is None}
-            if fresh:
+            if not fresh:
+                continue
+            try:
                 await consumer.commit(fresh)
-                changes.append(f"{group_of(worker)} begins on {len(fresh)} partitions")
+            except _HAS_MEMBERS:
+                continue  # they begin by themselves where a partition has no offset
+            changes.append(f"{group_of(worker)} begins on {len(fresh)} partitions")
     return changes
 
 
 async def rewind_to_database(settings: Settings) -> list[str]:
-    """Set every group's offset in Kafka to where the database is; what lies between is read again."""
+    """Set every group's offset in Kafka to where the database is; what lies between is read again.
+
+    Where the database knows nothing of a partition that is its beginning. Raises TopicsError while workers run.
+    """
     rows = await _query(settings, "SELECT consumer_group, topic, partition, next_offset FROM consumer_offsets")
+    decided = {(row["consumer_group"], row["topic"], row["partition"]): row["next_offset"] for row in rows}
     changes = []
     for worker in CONSUMERS:
-        known = {
-            TopicPartition(row["topic"], row["partition"]): row["next_offset"]
-            for row in rows
-            if row["consumer_group"] == group_of(worker, settings.topic_prefix)
-        }
-        if not known or worker == "sellers":
-            continue
+        if worker == "sellers":
+            continue  # faust keeps its own offsets; the table heals by the numbers of the outcomes
+        group = group_of(worker, settings.topic_prefix)
         async with _group(settings, worker) as consumer:
-            consumer.assign(list(known))
-            await consumer.commit(known)
-            changes.append(f"{group_of(worker)} rewound to the database on {len(known)} partitions")
+            places = await _places(consumer, settings, worker)
+            beginnings = await consumer.beginning_offsets(places)
+            wanted = {place: decided.get((group, *place), beginnings[place]) for place in places}
+            moved = {place: to for place, to in wanted.items() if await consumer.committed(place) != to}
+            if moved:
+                await _commit_alone(consumer, group, moved)
+                changes.append(f"{group} set to the database on {len(moved)} partitions")
     return changes
 
 
 async def accept_new_topic(settings: Settings, topic: str) -> list[str]:
-    """Forget how far a topic was read that was made anew since; its groups start at its beginning."""
-    for table in ("emissions", "consumer_offsets"):
-        await _query(settings, f"DELETE FROM {table} WHERE topic = $1", topic)  # noqa: S608 - two names of ours
+    """Forget how far a topic was read that was made anew since; its groups start at its beginning.
+
+    Raises TopicsError while workers run.
+    """
     changes = []
     for worker, topics in CONSUMERS.items():
         if topic not in {settings.topic_prefix + one.name for one in topics}:
             continue
+        group = group_of(worker, settings.topic_prefix)
         async with _group(settings, worker) as consumer:
-            places = await _places(consumer, [topic])
-            consumer.assign(places)
-            await consumer.commit(await consumer.beginning_offsets(places))
-            changes.append(f"{group_of(worker)} begins anew on {topic}")
+            places = [place for place in await _places(consumer, settings, worker) if place.topic == topic]
+            await _commit_alone(consumer, group, await consumer.beginning_offsets(places))
+            changes.append(f"{group} begins anew on {topic}")
+    for table in ("emissions", "consumer_offsets"):
+        await _query(settings, f"DELETE FROM {table} WHERE topic = $1", topic)  # noqa: S608 - two names of ours
     return changes
+
+
+async def _commit_alone(consumer: Any, group: str, offsets: dict[Any, int]) -> None:
+    try:
+        await consumer.commit(offsets)
+    except _HAS_MEMBERS:
+        raise TopicsError(
+            f"{group} has members: stop its workers, wait for their session to end, and try again"
+        ) from None
+
+
+def _configs(topic: Topic, settings: Settings) -> dict[str, str]:
+    # With three copies two must have a record before it counts as sent: one broker may be lost, and no record.
+    return {**topic.settings(), "min.insync.replicas": str(max(1, settings.topic_replication_factor - 1))}
 
 
 def _new(topic: Topic, settings: Settings) -> NewTopic:
@@ -99,20 +127,23 @@ def _new(topic: Topic, settings: Settings) -> NewTopic:
         settings.topic_prefix + topic.name,
         settings.topic_partitions,
         settings.topic_replication_factor,
-        topic_configs=topic.settings(),
+        topic_configs=_configs(topic, settings),
     )
 
 
-async def _places(consumer: Any, topics: list[str]) -> list[TopicPartition]:
+async def _places(consumer: Any, settings: Settings, worker: str) -> list[TopicPartition]:
+    """Every partition that a worker reads, assigned to the consumer without joining the group."""
     places = []
-    for topic in topics:
-        partitions = consumer.partitions_for_topic(topic)
+    for topic in CONSUMERS[worker]:
+        name = settings.topic_prefix + topic.name
+        partitions = consumer.partitions_for_topic(name)
         if partitions is None:
             await consumer._client.force_metadata_update()  # noqa: SLF001 - a topic made a moment ago
-            partitions = consumer.partitions_for_topic(topic)
+            partitions = consumer.partitions_for_topic(name)
         if partitions is None:
-            raise TopicsError(f"{topic}: not there yet; try again")
-        places += [TopicPartition(topic, number) for number in sorted(partitions)]
+            raise TopicsError(f"{name}: not there; `annul topics` makes it")
+        places += [TopicPartition(name, number) for number in sorted(partitions)]
+    consumer.assign(places)
     return places
 
 

@@ -150,18 +150,18 @@ def _timers(process: Process) -> Worker:
 
 
 def _sellers(process: Process) -> Worker:
-    from workers.sellers import Sellers, SellersSettings  # noqa: PLC0415 - faust takes long to load; only here
+    from workers.sellers import Sellers  # noqa: PLC0415 - faust takes long to load; only here
 
     given = process.settings
-    settings = SellersSettings(
-        bootstrap_servers=given.kafka_bootstrap_servers,
-        topic_prefix=given.topic_prefix,
+    return Sellers(
+        given.kafka(given.instance_id),
+        process.database(),
+        process.emitter(),
+        process.clock,
+        process.metrics,
         partitions=given.topic_partitions,
         replication_factor=given.topic_replication_factor,
-        instance_id=given.instance_id,
-        session_timeout_s=given.kafka_session_timeout_s,
     )
-    return Sellers(settings, process.database(), process.emitter(), process.clock, process.metrics)
 
 
 WORKERS: dict[str, Callable[[Process], Worker]] = {

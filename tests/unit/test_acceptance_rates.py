@@ -6,9 +6,11 @@ from typing import Final
 import pytest
 from kit.builders import CANCELLED_AT, NOW, SELLER, accepted, arrivals, at, cancelled, completed, delivered, placed
 from kit.memory import OrdersInMemory
+from msgspec.structs import replace
 
 from schemas.orders import OrderEvent
 from schemas.sellers import Replaced, SellerOutcome
+from workers.domain.seller import numbered
 
 BEFORE: Final = "cancelled_before_acceptance"
 AFTER: Final = "cancelled_after_acceptance"
@@ -90,6 +92,11 @@ def test_a_late_accepted_event_moves_the_cancellation_to_the_completion_rate() -
     ]
 
 
+def test_an_accepted_event_after_a_stage_that_implied_it_corrects_the_day_alone() -> None:
+    late = outcomes(cancelled(stage="in_progress"), accepted())
+    assert [one.outcome for one in late] == ["accepted", AFTER, "accepted"]
+
+
 def test_a_late_delivery_moves_the_cancellation_too() -> None:
     events = cancelled(stage="awaiting_acceptance"), delivered()
     assert counted(*events) == {("accepted", at(-30)), (AFTER, CANCELLED_AT)}
@@ -153,6 +160,13 @@ def test_sellers_are_numbered_each_for_themselves() -> None:
     for number in range(3):
         store.take(cancelled(f"ord_{number}", seller_id=f"sel_{number}", stage="awaiting_acceptance"), NOW)
     assert [(one.seller_id, one.seq) for one in store.outcomes] == [("sel_0", 1), ("sel_1", 1), ("sel_2", 1)]
+
+
+def test_outcomes_counted_within_a_batch_are_numbered_on_after_the_sellers_last() -> None:
+    within = outcomes(delivered(), accepted())
+    assert [numbered(one, 0).seq for one in within] == [1, 2]
+    assert [numbered(one, 40).seq for one in within] == [41, 42]
+    assert replace(numbered(within[1], 40), seq=2) == within[1]
 
 
 def test_outcomes_are_sent_to_the_sellers_topic_as_they_are_recorded() -> None:

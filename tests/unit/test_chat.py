@@ -122,7 +122,7 @@ def test_a_placed_order_that_arrives_before_the_cancellation_it_outlives_keeps_t
 
 
 def test_the_placed_event_of_the_cancelled_order_hides_no_other_order() -> None:
-    events = (placed("ord_2", placed_at=at(5)), placed(placed_at=at(20)), placed("ord_3", placed_at=at(1)))
+    events = (placed("ord_2", placed_at=at(5)), placed(placed_at=at(20)), placed("ord_3", placed_at=at(-5)))
     for order in arrivals(*events, cancelled()):
         assert waiting(after(*order)) == {}
 

@@ -92,6 +92,7 @@ def test_the_moment_of_the_cancellation_itself_is_still_before_it(event: type) -
     store, decision = after(cancelled(), event(occurred_at=CANCELLED_AT))
     assert decision.label == "applied"
     assert refused(store) == []
+    assert refused(after(event(occurred_at=CANCELLED_AT), cancelled())[0]) == []
 
 
 @pytest.mark.parametrize("event", [accepted(), delivered()])

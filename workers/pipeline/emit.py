@@ -17,6 +17,19 @@ class Emitter:
         self._producer = producer
         self._clock = clock
 
+    async def connect(self) -> None:
+        """Returns once Kafka answers."""
+        wait_s = 0.2
+        while True:
+            try:
+                await self._producer.start()
+            except BrokerError as error:
+                log.warning("producer.start_delayed", error=str(error)[:200])
+                await self._clock.sleep(wait_s)
+                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            else:
+                return
+
     async def emit(self, messages: Sequence[Outgoing]) -> None:
         """Returns once every message is acknowledged. Ends only so, or by cancellation."""
         wait_s = 0.1

@@ -51,6 +51,12 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     sasl_password: str | None = None
     ca_file: str | None = None
 
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """For a protocol over TLS; certificates are checked against `ca_file`, or those of the system."""
+        if self.security_protocol not in ("SSL", "SASL_SSL"):
+            return None
+        return ssl.create_default_context(cafile=self.ca_file)
+
     def client(self) -> dict[str, Any]:
         """Arguments that every aiokafka client takes."""
         given: dict[str, Any] = {
@@ -58,8 +64,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
             "client_id": "annul",
             "security_protocol": self.security_protocol,
         }
-        if self.security_protocol in ("SSL", "SASL_SSL"):
-            given["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
+        if (context := self.ssl_context()) is not None:
+            given["ssl_context"] = context
         if self.sasl_mechanism is not None:
             given |= {
                 "sasl_mechanism": self.sasl_mechanism,
@@ -101,9 +107,14 @@ class KafkaConsumer:
         )
         try:
             await self._consumer.start()
+            # aiokafka asks for a missing topic without pause and answers nothing else meanwhile.
+            known = await fetch_topic_ids(self._consumer._client, self._topics)  # noqa: SLF001
         except KafkaError as error:
             await self._consumer.stop()
             raise BrokerError(str(error)) from error
+        if missing := set(self._topics) - known.keys():
+            await self._consumer.stop()
+            raise BrokerError(f"no topic {', '.join(sorted(missing))}; `annul topics` makes it")
 
     async def stop(self) -> None:
         """Leave quietly; a static member stays expected."""
@@ -118,7 +129,10 @@ class KafkaConsumer:
             return []
         try:
             found = await self._consumer.getmany(*places, timeout_ms=int(timeout_s * 1000), max_records=max_records)
-        except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
+        except NoOffsetForPartitionError:
+            # Said of a partition as it was assigned; it has an offset and a position since it was taken over.
+            return []
+        except OffsetOutOfRangeError as error:
             raise OffsetLostError(str(error)) from error
         except KafkaError as error:
             raise BrokerError(str(error)) from error

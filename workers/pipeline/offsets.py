@@ -6,7 +6,7 @@ first, as they were recorded, and reads on from PostgreSQL's offset.
 
 from workers.pipeline.emit import Emitter
 from workers.pipeline.messages import unpack_many
-from workers.pipeline.ports import Consumer, Partition
+from workers.pipeline.ports import BrokerError, Consumer, Partition
 from workers.store.database import Database
 
 
@@ -27,15 +27,13 @@ async def take_over(partition: Partition, group: str, database: Database, consum
     if not rows:
         # The group never read here, or a partition was added: the beginning skips nothing.
         beginning = await consumer.beginning(partition)
-        if committed is None:
-            committed = beginning
-            await consumer.commit({partition: beginning})
-        elif committed > beginning:
+        if committed is not None and committed > beginning:
             raise StartRefusedError(
                 f"{where}: Kafka is at offset {committed}, the database knows of none; was it restored? "
                 "`annul topics --rewind-to-database` reads again from where the database is"
             )
-        await database.execute("add_offset", group, topic, number, topic_id, committed)
+        first = beginning if committed is None else committed
+        await database.execute("add_offset", group, topic, number, topic_id, first)
         rows = await database.fetch("read_offset", group, topic, number)
     next_offset, known_id = rows[0]
     if known_id != topic_id:
@@ -51,6 +49,8 @@ async def take_over(partition: Partition, group: str, database: Database, consum
     for row in left:
         await emitter.emit(unpack_many(row["messages"]))
     if committed != next_offset or left:
-        await consumer.commit({partition: next_offset})
+        if not await consumer.commit({partition: next_offset}) and committed is None:
+            # Kafka has no offset, so the next rebalance would leave this member without a position, and silent.
+            raise BrokerError(f"{where}: it went to another member before its first offset was committed")
         await database.execute("prune_emissions", group, [topic], [number], [next_offset])
     return int(next_offset)

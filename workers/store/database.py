@@ -21,7 +21,11 @@ _PASSING: Final = (
     TimeoutError,
     asyncio.IncompleteReadError,
 )
-_PERMANENT: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+_PERMANENT: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ClientConfigurationError,
+)
 
 
 class RaceLostError(Exception):
@@ -32,7 +36,14 @@ def is_passing(error: BaseException) -> bool:
     """The same work may succeed later; nothing about the message is wrong."""
     if isinstance(error, RaceLostError):
         return True
-    return isinstance(error, _PASSING) and not isinstance(error, _PERMANENT)
+    return isinstance(error, _PASSING) and not isinstance(error, _PERMANENT) and not is_refused_value(error)
+
+
+def is_refused_value(error: BaseException) -> bool:
+    """The driver can't put a value into its column, a number that is too large for one; the server never saw it."""
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return False
+    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
 
 
 class Database:
@@ -63,8 +74,14 @@ class Database:
     async def transaction(self) -> AsyncIterator[Any]:
         """A connection in a transaction that commits when the block ends well."""
         pool = await self._ready()
-        async with pool.acquire() as connection, connection.transaction():
-            yield connection
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                yield connection
+        except Exception as error:
+            # On a connection that is gone the rollback fails, and would hide that this task is to end.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from error
+            raise
 
     async def fetch(self, name: str, *arguments: Any) -> list[Any]:
         """Rows of a named query."""

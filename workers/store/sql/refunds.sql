@@ -45,7 +45,7 @@ ON CONFLICT DO NOTHING
 -- decides refunds and whoever claims see each other's work. What can't be claimed comes back with what is known.
 WITH wanted AS (
   SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
-    AS t(refund_id, attempt, provider, reference, amount_minor, currency, idempotency_key, order_id)
+  WITH ORDINALITY AS t(refund_id, attempt, provider, reference, amount_minor, currency, idempotency_key, order_id, place)
 ), locked AS MATERIALIZED (
   SELECT r.refund_id, r.state, r.attempt, r.provider, r.reference, r.amount_minor, r.currency, r.idempotency_key,
          r.order_id, r.client_id
@@ -54,7 +54,8 @@ WITH wanted AS (
    ORDER BY r.refund_id
      FOR NO KEY UPDATE
 ), matched AS (
-  SELECT w.refund_id, w.attempt, l.state, l.client_id, l.refund_id IS NOT NULL AS known, l.attempt AS live_attempt,
+  SELECT w.place, w.refund_id, w.attempt, l.state, l.client_id, l.refund_id IS NOT NULL AS known,
+         l.attempt AS live_attempt,
          (w.provider, w.reference, w.amount_minor, w.currency, w.idempotency_key, w.order_id)
          IS NOT DISTINCT FROM
          (l.provider, l.reference, l.amount_minor, l.currency, l.idempotency_key, l.order_id) AS agrees
@@ -67,9 +68,10 @@ WITH wanted AS (
   ON CONFLICT DO NOTHING
   RETURNING refund_id, attempt
 )
-SELECT m.refund_id, m.attempt, m.known, m.agrees, m.client_id, c.refund_id IS NOT NULL AS claimed
+SELECT m.known, m.agrees, m.client_id, c.refund_id IS NOT NULL AS claimed
   FROM matched AS m
   LEFT JOIN claimed AS c ON c.refund_id = m.refund_id AND c.attempt = m.attempt
+ ORDER BY m.place
 
 -- name: read_wallet_credits
 SELECT refund_id FROM ledger_transfers
