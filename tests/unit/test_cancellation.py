@@ -205,6 +205,7 @@ def test_ids_fit_and_keep_apart_what_differs() -> None:
     longest = ids.refund_id("o" * 64, "t" * 64)
     assert len(longest) <= 64
     assert ids.refund_id("a:b", "c") != ids.refund_id("a", "b:c")
+    assert ids.refund_id("ab", "c") != ids.refund_id("a", "bc")
     assert ids.refund_id("ord_1", "tnd_1") != ids.refund_id("ord_2", "tnd_1") != ids.refund_id("ord_1", "tnd_2")
     assert ids.refund_id(ORDER, "tnd_1") == REFUND
     assert ids.idempotency_key(REFUND) == f"annul-{REFUND}"

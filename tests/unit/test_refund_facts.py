@@ -8,6 +8,7 @@ from kit.builders import CLIENT, NOW, ORDER, REFUND, due, refund, refund_in, res
 from schemas.refunds import RefundDue, RefundEvent, RefundLookUp
 from workers.domain import ledger
 from workers.domain.refund import RefundDecision, decide_due, decide_result
+from workers.domain.refund_messages import event_of
 
 LATER = situation().now
 
@@ -55,6 +56,24 @@ def test_the_event_of_a_success_says_everything_that_is_known() -> None:
         revision=2,
     )
     assert (decision.emissions[0].topic, decision.emissions[0].key) == ("refunds.events.v1", ORDER)
+
+
+def test_a_card_refund_shows_by_the_calendar_of_the_clients_country() -> None:
+    christmas = NOW + timedelta(days=31)
+    for locale, day in (("fr-FR", date(2027, 1, 4)), ("fr", date(2026, 12, 31)), (None, date(2026, 12, 31))):
+        decision = decide_result(refund(), result(), situation(now=christmas, client_locale=locale))
+        assert event(decision).visible_by == day
+
+
+def test_a_success_heard_late_settles_when_it_is_heard() -> None:
+    decision = decide_result(refund(), result(observed_at=NOW), situation(now=NOW + timedelta(days=2)))
+    assert decision.refund.settled_at == NOW + timedelta(days=2)
+    assert decision.transfers[0].posted_at == NOW + timedelta(days=2)
+
+
+def test_each_revision_of_a_refund_has_events_of_its_own() -> None:
+    told = [event_of(refund(revision=revision), "refund.requested", NOW) for revision in (1, 2)]
+    assert told[0].id != told[1].id
 
 
 @pytest.mark.parametrize("provider", ["wallet", "paypal"])

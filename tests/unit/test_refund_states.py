@@ -136,6 +136,7 @@ def check(before: Refund, decision: RefundDecision) -> None:
         assert not decision.transfers
         assert not decision.withdrawn
     assert all(one.revision == after.revision for one in decision.later)
+    assert (after.state_since > before.state_since) == (after.state != before.state), "each state has an age of its own"
 
 
 def test_no_answer_whatsoever_makes_a_step_that_is_not_allowed() -> None:
