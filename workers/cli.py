@@ -1,18 +1,15 @@
 """annul, the command line. Exit codes: 0 all well, 1 not, 2 a bad call or setting, 70 a stuck worker."""
 
-import asyncio
-import os
 import sys
-from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import asyncpg
 import typer
-import uvloop
 from aiokafka.errors import KafkaError
 
 from workers.commands import operators
+from workers.commands.calling import operator_settings, run
 from workers.pipeline.kafka import OffsetLostError
 from workers.pipeline.offsets import StartRefusedError
 from workers.pipeline.watchdog import EXIT_STUCK, StuckError
@@ -20,7 +17,6 @@ from workers.settings import Settings, SettingsError
 from workers.telemetry import quiet_logging, start_logging
 from workers.topics import TopicsError
 
-T = TypeVar("T")
 EXIT_BAD_CALL = 2
 
 
@@ -146,28 +142,6 @@ def bench(
 
 
 operators.add_to(app)
-
-
-def operator_settings(*needed: str) -> Settings:
-    """Settings for a person's command: from the environment, and what is not there from the local stack that runs."""
-    try:
-        from workers.local.home import live_stacks  # noqa: PLC0415 - a production installation has no local stack
-    except ImportError:
-        stacks = []
-    else:
-        stacks = [folder.state.settings for folder in live_stacks() if folder.state.settings]
-    if stacks:
-        for name, value in stacks[-1].items():
-            os.environ.setdefault(name, value)
-    settings = Settings.read()
-    settings.need(*needed)
-    return settings
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run it on uvloop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
 
 
 def main() -> None:

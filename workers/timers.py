@@ -12,7 +12,7 @@ from workers.store.database import Database, columns, is_passing
 from workers.telemetry import Metrics
 
 log = structlog.get_logger()
-_BATCH = 500
+_BATCH = 200
 _LONGEST_SLEEP_S = 0.25
 _SWEEP_AFTER = timedelta(seconds=30)
 """A row that fires this long was claimed by a process that died before it marked it."""

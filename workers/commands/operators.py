@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from workers.commands.calling import operator_settings, run
 from workers.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -183,7 +184,6 @@ def _operate(work: Callable[[Settings], Coroutine[Any, Any, bool]], *needed: str
     from aiokafka.errors import KafkaError  # noqa: PLC0415
     from asyncpg import InterfaceError, PostgresError  # noqa: PLC0415
 
-    from workers.cli import operator_settings, run  # noqa: PLC0415 - it is what loaded this module
     from workers.insight.topic_reader import NoTopicError  # noqa: PLC0415
 
     settings = operator_settings("database_url", *needed)

@@ -61,12 +61,16 @@ async def verify(settings: Settings, *, topics: bool = False, books: bool = Fals
 
 
 async def check_tables(connection: Any, settings: Settings) -> Found:
-    """What the tables alone tell, as the connection sees them."""
+    """What the tables alone tell, as the connection's transaction sees them."""
+    # Each check asks about everything there is: to go to an index row by row is never the way, and without fresh
+    # statistics the planner would not know (29 s instead of 0.3 s for I4, right after 20,000 orders came in).
+    await connection.execute("SET LOCAL enable_nestloop = off")
     found: Found = {}
     for name in names(_SQL_CHECKS):
         rows = await connection.fetch(sql(name), MOST_VIOLATIONS, *_arguments(name, settings))
         invariant = invariant_of(name)
         found[invariant, _title_of(name)] = [Violation(invariant, row["subject"], row["detail"]) for row in rows]
+    await connection.execute("SET LOCAL enable_nestloop TO DEFAULT")
     return found
 
 
