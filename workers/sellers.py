@@ -23,7 +23,7 @@ from workers.consumers import group_of
 from workers.domain.emission import emission
 from workers.domain.statistics import Counts, fold, statistics_of
 from workers.pipeline.emit import Emitter
-from workers.pipeline.kafka import KafkaSettings
+from workers.pipeline.kafka_settings import KafkaSettings
 from workers.pipeline.messages import Incoming, Unreadable, outgoing, read
 from workers.pipeline.parking import park, park_alone
 from workers.pipeline.ports import Clock, Outgoing, Partition, Record

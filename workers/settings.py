@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.domain.policy import ChatPolicy, Policy, RefundPolicy
-from workers.pipeline.kafka import KafkaSettings
+from workers.pipeline.kafka_settings import KafkaSettings
 
 PREFIX = "ANNUL_"
 Port = Annotated[int, Ge(0), Le(65_535)]

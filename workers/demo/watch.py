@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from workers.consumers import CONSUMERS, group_of
-from workers.pipeline.kafka import KafkaSettings
+from workers.pipeline.kafka_settings import KafkaSettings
 from workers.store.database import Database, is_passing
 
 _LOOK_EVERY_S = 0.5

@@ -1,12 +1,10 @@
 """Kafka behind the broker's ports, by aiokafka."""
 
 import asyncio
-import ssl
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
@@ -21,6 +19,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from workers.pipeline.kafka_settings import KafkaSettings
 from workers.pipeline.ports import BrokerError, Outgoing, Partition, Record
 from workers.pipeline.topic_ids import fetch_topic_ids
 
@@ -35,44 +34,6 @@ _LOST = (
 )
 _SEND_BATCH_BYTES = 256 * 1024
 _REQUEST_BYTES = 4 * 1_048_576
-
-
-class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach Kafka, and who this process is there."""
-
-    bootstrap_servers: str
-    topic_prefix: str = ""
-    instance_id: str | None = None
-    """Static membership: the same member after a restart. None: a new member each time."""
-    session_timeout_s: float = 10.0
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str | None = None
-    sasl_username: str | None = None
-    sasl_password: str | None = None
-    ca_file: str | None = None
-
-    def ssl_context(self) -> ssl.SSLContext | None:
-        """For a protocol over TLS; certificates are checked against `ca_file`, or those of the system."""
-        if self.security_protocol not in ("SSL", "SASL_SSL"):
-            return None
-        return ssl.create_default_context(cafile=self.ca_file)
-
-    def client(self) -> dict[str, Any]:
-        """Arguments that every aiokafka client takes."""
-        given: dict[str, Any] = {
-            "bootstrap_servers": self.bootstrap_servers,
-            "client_id": "annul",
-            "security_protocol": self.security_protocol,
-        }
-        if (context := self.ssl_context()) is not None:
-            given["ssl_context"] = context
-        if self.sasl_mechanism is not None:
-            given |= {
-                "sasl_mechanism": self.sasl_mechanism,
-                "sasl_plain_username": self.sasl_username,
-                "sasl_plain_password": self.sasl_password,
-            }
-        return given
 
 
 class OffsetLostError(Exception):

@@ -1,9 +1,9 @@
 """The loops of a worker: one reads, the lanes decide and record, one sends and commits, each a step ahead."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from workers.store.database import Database, is_passing
 from workers.telemetry import Metrics
 
 log = structlog.get_logger()
+T = TypeVar("T")
 _LONGEST_WAIT_S = 5.0
 
 
@@ -31,6 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     batches_ahead: int = 2
     """Batches that are recorded but not yet sent, at most."""
     drain_s: float = 8.0
+    """What was begun may take this long to end once the pipeline is told to stop."""
 
 
 class _Batch(msgspec.Struct, frozen=True):
@@ -77,10 +79,13 @@ class Pipeline:
         self._lanes = self._limits.lanes if handler.reads_ahead else 1
         self._waiting = 0
         self._stopping = asyncio.Event()
+        self._end_by: float | None = None
         self.ready = asyncio.Event()
 
     def stop(self) -> None:
-        """Take nothing more; `run` returns once what was taken is done."""
+        """Take nothing more; `run` returns once what was taken is done, after `drain_s` at the latest."""
+        if self._end_by is None:
+            self._end_by = self._clock.monotonic() + self._limits.drain_s
         self._stopping.set()
 
     async def run(self) -> None:
@@ -99,17 +104,46 @@ class Pipeline:
                 for task in done:
                     task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._handler.drain(self._limits.drain_s / 2)
-            await self._consumer.stop()
+            self.stop()
+            await self._end(tasks)
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Whoever doesn't answer must not keep the process: what is left undone here is done by the next owner."""
+        moment_s = self._limits.drain_s / 8
+        for task in tasks:
+            task.cancel()
+        if not await self._within(moment_s, asyncio.wait(tasks)):
+            # A driver that waits for PostgreSQL's word waits for it even when it is cancelled.
+            self._database.abandon()
+            await self._within(moment_s / 2, asyncio.wait(tasks))
+        left_s = (self._end_by or 0.0) - self._clock.monotonic() - moment_s
+        await self._handler.drain(max(left_s, 0.0))
+        await self._within(moment_s / 2, self._consumer.stop())
+
+    async def _within(self, seconds: float, ending: Awaitable[Any]) -> bool:
+        try:
+            await self._clock.wait_for(ending, seconds)
+        except TimeoutError:
+            log.warning("pipeline.end_delayed", group=self.group)
+            return False
+        return True
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T | None:
+        """What `work` comes to; None where it was not there when the pipeline was told to stop."""
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            stopping.cancel()
+            working.cancel()
 
     async def _join(self) -> None:
         wait_s = 0.2
         while not self._stopping.is_set():
             try:
-                await self._consumer.start()
+                await self._unless_stopping(self._consumer.start())
             except BrokerError as error:
                 log.warning("consumer.start_delayed", group=self.group, error=str(error)[:200])
                 await self._clock.sleep(wait_s)
@@ -121,7 +155,7 @@ class Pipeline:
     async def _give_up_late(self) -> None:
         """What isn't sent when the time to drain is over is sent by whoever takes the partition over."""
         await self._stopping.wait()
-        await self._clock.sleep(self._limits.drain_s)
+        await self._clock.sleep(self._limits.drain_s / 2)
 
     def _ends(self) -> Any:
         return self._consumer.ends()
@@ -130,8 +164,7 @@ class Pipeline:
         """Decide batch after batch of some partitions; the next is read while PostgreSQL works on this one."""
         reading = asyncio.create_task(self._read(number))
         try:
-            while not self._stopping.is_set():
-                batch = await reading
+            while (batch := await self._unless_stopping(reading)) is not None and not self._stopping.is_set():
                 if self._handler.reads_ahead:
                     reading = asyncio.create_task(self._read(number))
                 await self._decide(batch)

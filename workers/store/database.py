@@ -95,6 +95,12 @@ class Database:
         status: str = await pool.execute(sql(name), *arguments)
         return status
 
+    def abandon(self) -> None:
+        """Cut the connections; whoever waits for an answer on one is told so at once."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+
     async def close(self) -> None:
         """Give the connections back; ends them after a moment if something holds on."""
         pool, self._pool = self._pool, None
