@@ -16,7 +16,7 @@ from schemas.orders import (
     OrderReactivationRequested,
     OrderRefused,
 )
-from schemas.payouts import PayoutRequested
+from schemas.payouts import PayoutDecided, PayoutRequested
 from schemas.refunds import OrderRefunded, RefundDue, RefundEvent, RefundIssue, RefundLookUp, RefundResult
 from schemas.sellers import SellerOutcome, SellerStatistics
 
@@ -102,6 +102,12 @@ SELLERS_STATISTICS: Final = Topic(
     "sellers.statistics.v1", "out", "seller_id", {"seller.statistics": SellerStatistics}, compacted=True
 )
 ORDERS_REFUSED: Final = Topic("orders.refused.v1", "out", "order_id", {"order.refused": OrderRefused})
+PAYOUTS_DECIDED: Final = Topic(
+    "payouts.decided.v1",
+    "out",
+    "order_id",
+    {"payout.allowed": PayoutDecided, "payout.refused": PayoutDecided},
+)
 PARKED: Final = Topic("annul.parked.v1", "out", "the original key", {}, max_message_bytes=4 * 1_048_576)
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
@@ -115,6 +121,7 @@ CATALOGUE: Final[tuple[Topic, ...]] = (
     CHATS_COMMANDS,
     SELLERS_STATISTICS,
     ORDERS_REFUSED,
+    PAYOUTS_DECIDED,
     PARKED,
 )
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in CATALOGUE}

@@ -4,6 +4,7 @@ from typing import Final
 
 from schemas.topics import (
     ORDERS_EVENTS,
+    PAYOUTS_REQUESTED,
     REFUNDS_COMMANDS,
     REFUNDS_DUE,
     REFUNDS_RESULTS,
@@ -17,6 +18,7 @@ CONSUMERS: Final[dict[str, tuple[Topic, ...]]] = {
     "wallet": (REFUNDS_COMMANDS["wallet"],),
     "paypal": (REFUNDS_COMMANDS["paypal"],),
     "card": (REFUNDS_COMMANDS["card"],),
+    "payouts": (PAYOUTS_REQUESTED,),
     "sellers": (SELLERS_OUTCOMES,),
 }
 

@@ -1,5 +1,6 @@
 """Settings come from the environment, each with the prefix ANNUL_. A bad one stops the start with one line."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -83,10 +84,11 @@ class Settings(BaseSettings):
         return value
 
     @classmethod
-    def read(cls) -> Self:
-        """From the environment. Raises SettingsError."""
+    def read(cls, more: Mapping[str, str] | None = None) -> Self:
+        """From the environment, and before it from `more`, named alike. Raises SettingsError."""
+        given = {name.removeprefix(PREFIX).lower(): value for name, value in (more or {}).items()}
         try:
-            return cls()
+            return cls(**given)  # type: ignore[arg-type]  # texts, as in the environment; pydantic reads them
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             name = PREFIX + "_".join(str(part) for part in first["loc"][:1]).upper()

@@ -16,6 +16,7 @@ import structlog
 from workers.adapter import Adapter
 from workers.cancellations import Cancellations
 from workers.consumers import group_of
+from workers.payouts import Payouts
 from workers.pipeline.clock import SystemClock
 from workers.pipeline.emit import Emitter
 from workers.pipeline.kafka import KafkaConsumer, KafkaProducer
@@ -145,6 +146,10 @@ def _paypal(process: Process) -> Worker:
     )
 
 
+def _payouts(process: Process) -> Worker:
+    return process.pipeline(Payouts())
+
+
 def _timers(process: Process) -> Worker:
     return Timers(process.database(), process.emitter(), process.clock, process.metrics)
 
@@ -172,6 +177,7 @@ WORKERS: dict[str, Callable[[Process], Worker]] = {
     "card": _card,
     "timers": _timers,
     "sellers": _sellers,
+    "payouts": _payouts,
 }
 
 

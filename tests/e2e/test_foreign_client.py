@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from kit.client import ForeignClient, cancellation, fresh, now_text, tender
+from kit.client import ForeignClient, Seen, cancellation, fresh, now_text, tender
 from kit.command import run_annul
 
 from workers.demo.running import RunningAnnul
@@ -171,3 +171,44 @@ async def test_annul_order_tells_the_story(annul: RunningAnnul, client: ForeignC
     assert message_id  # the story begins with it
     code, output = await run_annul(annul, "order", "ord_nobody_knows")
     assert code == 1
+
+
+async def test_a_payout_is_allowed_once_completed_and_refused_for_a_cancelled_order(client: ForeignClient) -> None:
+    paid, cancelled = fresh("ord"), cancellation()
+    done = {"order_id": paid, "seller_id": cancelled["seller_id"], "occurred_at": now_text()}
+    early = await _ask_payout(client, paid, cancelled["seller_id"])
+    assert (early.type, early.data["reason"]) == ("payout.refused", "not_completed")
+    await client.publish("order.completed", done)
+    await client.wait_for(
+        lambda seen: seen.topic == "sellers.outcomes.v1" and seen.data["order_id"] == paid, "the completion"
+    )
+    allowed = await _ask_payout(client, paid, cancelled["seller_id"])
+    assert (allowed.type, allowed.key) == ("payout.allowed", paid.encode())
+    await client.publish("order.cancelled", cancelled)
+    await client.event(cancelled["order_id"], "order.refunded")
+    refused = await _ask_payout(client, cancelled["order_id"], cancelled["seller_id"])
+    assert (refused.type, refused.data["reason"]) == ("payout.refused", "order_cancelled")
+    # A cancellation of what was paid refunds nothing, and a person hears of it.
+    late = cancellation(tender("wallet", "wal_1"), order_id=paid, seller_id=cancelled["seller_id"])
+    await client.publish("order.cancelled", late)
+    parked = await client.wait_for(
+        lambda seen: seen.topic == "annul.parked.v1" and seen.key == paid.encode(), "the parked cancellation"
+    )
+    assert parked.headers["annul_reason"] == b"order_completed"
+    assert not client.of(paid, "refund.issue")
+
+
+async def _ask_payout(client: ForeignClient, order_id: str, seller_id: str) -> Seen:
+    payout_id = fresh("pay")
+    request = {
+        "payout_id": payout_id,
+        "order_id": order_id,
+        "seller_id": seller_id,
+        "amount_minor": 4500,
+        "currency": "EUR",
+        "requested_at": now_text(),
+    }
+    await client.publish("payout.requested", request, topic="payouts.requested.v1")
+    return await client.wait_for(
+        lambda seen: seen.topic == "payouts.decided.v1" and seen.data["payout_id"] == payout_id, "the decision"
+    )

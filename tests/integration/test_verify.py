@@ -43,6 +43,11 @@ BREAKS: list[tuple[str, str, Sequence[str]]] = [
             f"INSERT INTO ledger_transfers VALUES {LOOP}",
         ],
     ),
+    (
+        "i5_refunded_and_paid",
+        "ord_refunded",
+        ["INSERT INTO payouts VALUES ('pay_1', 'ord_refunded', 'sel_0', 1, 'EUR', now(), true, 'completed', now())"],
+    ),
     ("i3_escrow", "escrow:ord_pending", ["DELETE FROM ledger_transfers WHERE kind = 'captured'"]),
     ("i3_escrow", "escrow:ord_refunded", ["DELETE FROM ledger_transfers WHERE kind = 'refund_requested'"]),
     ("i3_lines_agree_with_state", "rfd_", ["DELETE FROM ledger_transfers WHERE kind = 'refund_settled'"]),

@@ -21,6 +21,7 @@ WATCHED = (
     "sellers.outcomes.v1",
     "sellers.statistics.v1",
     "orders.refused.v1",
+    "payouts.decided.v1",
     "annul.parked.v1",
 )
 
@@ -75,7 +76,7 @@ class ForeignClient:
                 self.seen.append(Seen(record.topic, record.key, record.value, dict(record.headers)))
                 self._news.notify_all()
 
-    async def publish(self, type_: str, data: dict[str, Any], *, structured: bool = False) -> str:
+    async def publish(self, type_: str, data: dict[str, Any], *, structured: bool = False, topic: str = ORDERS) -> str:
         """Send an order event; gives its id."""
         message_id = f"evt_{uuid.uuid4().hex}"
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -87,12 +88,14 @@ class ForeignClient:
             body = data
             headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
             headers.append(("content-type", b"application/json"))
-        await self.send(data["order_id"].encode(), json.dumps(body).encode(), headers)
+        await self.send(data["order_id"].encode(), json.dumps(body).encode(), headers, topic)
         return message_id
 
-    async def send(self, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> Any:
+    async def send(
+        self, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], topic: str = ORDERS
+    ) -> Any:
         """Send bytes to the orders topic; gives where they lie."""
-        return await self._producer.send_and_wait(ORDERS, value, key=key, headers=headers)
+        return await self._producer.send_and_wait(topic, value, key=key, headers=headers)
 
     async def send_soon(self, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> Any:
         """Send bytes; gives a future of where they lie."""

@@ -69,8 +69,7 @@ class RunningAnnul:
 
     def settings(self) -> Settings:
         """What the workers run with."""
-        os.environ.update(self.environment)
-        return Settings.read()
+        return Settings.read(self.environment)
 
     async def _start(self) -> None:
         own = {

@@ -18,6 +18,7 @@ async def print_summary(console: Console, database: Database) -> None:
         await _refunds(database),
         await _money(database),
         await _review(database),
+        await _payouts(database),
         await _chats(database),
         await _sellers(database),
         await _parked(database),
@@ -47,6 +48,12 @@ async def _review(database: Database) -> Table:
     for row in await database.fetch("demo_review"):
         table.add_row(row["provider"], row["code"] or "", str(row["refunds"]))
     return table
+
+
+async def _payouts(database: Database) -> Text:
+    rows = await database.fetch("demo_payouts")
+    told = ", ".join(f"{row['payouts']} {row['reason'].replace('_', ' ')}" for row in rows)
+    return Text(f"Payouts asked for: {told or 'none'}.\n")
 
 
 async def _chats(database: Database) -> Text:

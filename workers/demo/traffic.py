@@ -19,7 +19,8 @@ from schemas.orders import (
     Stage,
     Tender,
 )
-from schemas.topics import ORDERS_EVENTS
+from schemas.payouts import PayoutRequested
+from schemas.topics import ORDERS_EVENTS, PAYOUTS_REQUESTED, Topic
 from workers.demo.poison import poison
 from workers.pipeline.ports import Outgoing
 from workers.providers.simulated.faults import reference_for
@@ -107,6 +108,8 @@ class Traffic:
             late = 0.15 if rng.random() < 0.08 else 0.0  # arrives after what followed it
             event = kind(order_id=order_id, seller_id=seller_id, occurred_at=steps[step])
             self._send(at + 0.02 * (step + 1) + late, f"order.{name}", order_id, event)
+        if rng.random() < 0.3:
+            self._ask_payout(at + rng.random() * 0.2, placed)
         if ending in ("awaiting_acceptance", "in_progress", "delivered"):
             self._cancel(at + 0.1, placed, ending)
         elif ending == "completed" and rng.random() < 0.03:
@@ -151,6 +154,18 @@ class Traffic:
         """The time at which a record at this place of the traffic is sent."""
         return self._now + timedelta(seconds=at * self._lasting_s)
 
+    def _ask_payout(self, at: float, placed: OrderPlaced) -> None:
+        """Finance asks to pay the seller: too early, in time, or in a race with the cancellation."""
+        asked = PayoutRequested(
+            payout_id=f"pay_{placed.order_id[4:]}",
+            order_id=placed.order_id,
+            seller_id=placed.seller_id,
+            amount_minor=self._rng.randrange(500, 90_000),
+            currency="EUR",
+            requested_at=self._when(at),
+        )
+        self._send(at, "payout.requested", placed.order_id, asked, PAYOUTS_REQUESTED)
+
     def _escrow(self, placed: OrderPlaced) -> Escrow:
         rng = self._rng
         chance = rng.random()
@@ -186,7 +201,7 @@ class Traffic:
             return reference_for(fault, tag, times, prefix)
         return f"{prefix}{tag}"
 
-    def _send(self, at: float, type_: str, key: str, data: Message) -> None:
+    def _send(self, at: float, type_: str, key: str, data: Message, topic: Topic = ORDERS_EVENTS) -> None:
         rng = self._rng
         message_id = f"evt_{rng.getrandbits(64):016x}"
         trace = f"00-{rng.getrandbits(128):032x}-{rng.getrandbits(64):016x}-01"
@@ -195,7 +210,7 @@ class Traffic:
             headers = [("content-type", STRUCTURED.encode())]
         else:
             value, headers = encode(data), headers_of(type_, message_id, self._now, trace)
-        self._planned.append(Planned(min(at, 1.0), Outgoing(ORDERS_EVENTS.name, key.encode(), value, headers)))
+        self._planned.append(Planned(min(at, 1.0), Outgoing(topic.name, key.encode(), value, headers)))
 
 
 def _dearer(event: OrderCancelled) -> OrderCancelled:

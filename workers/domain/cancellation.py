@@ -35,7 +35,8 @@ def decide_cancelled(event: OrderCancelled, known: Known, now: datetime, policy:
     if order.completed_at is not None:
         fault = Fault(ORDER_COMPLETED, "order_id", "the order was completed and its escrow paid out")
         told = refusal(event.order_id, "order.cancelled", ORDER_COMPLETED, event.cancelled_at, now)
-        return OrderDecision(label="parked", known=known, emissions=(told,), fault=fault)
+        held = order if order.payout_held_at else replace(order, payout_held_at=now, revision=order.revision + 1)
+        return OrderDecision(label="parked", known=replace(known, order=held), emissions=(told,), fault=fault)
 
     refused = _refused_in_hindsight(order, event.cancelled_at, now)
     known, tally = _count(event, known)

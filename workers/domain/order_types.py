@@ -36,6 +36,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reactivation_at: datetime | None = None
     refunded_at: datetime | None = None
     """When `order.refunded` was decided, once an order."""
+    payout_allowed_at: datetime | None = None
+    """When a payout of the order was allowed: from then on nothing of it is refunded."""
+    payout_held_at: datetime | None = None
+    """When a cancellation came after the completion: no payout until a person has looked."""
     counted_accepted_at: datetime | None = None
     """The time under which the acceptance counts in the seller's statistics."""
     counted_close: OutcomeKind | None = None

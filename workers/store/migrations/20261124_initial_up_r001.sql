@@ -100,13 +100,16 @@ CREATE TABLE orders (
   escrow              bytea,                  -- canonical JSON of the cancellation's money
   reactivation_at     timestamptz,
   refunded_at         timestamptz,
+  payout_allowed_at   timestamptz,
+  payout_held_at      timestamptz,
   counted_accepted_at timestamptz,
   counted_close       text,
   counted_close_at    timestamptz,
   revision            bigint NOT NULL DEFAULT 0,
   CHECK ((cancelled_at IS NULL) = (escrow IS NULL)),
   CHECK (cancelled_at IS NULL OR completed_at IS NULL),      -- paid out or given back, never both
-  CHECK (refunded_at IS NULL OR cancelled_at IS NOT NULL)
+  CHECK (refunded_at IS NULL OR cancelled_at IS NOT NULL),
+  CHECK (payout_allowed_at IS NULL OR completed_at IS NOT NULL)
 ) WITH (fillfactor = 60);
 
 CREATE TABLE conversations (
@@ -217,6 +220,22 @@ CREATE TABLE refund_observations (
 );
 CREATE INDEX refund_observations_refund ON refund_observations (refund_id, observation_id);
 CREATE TRIGGER refund_observations_append_only BEFORE UPDATE OR DELETE ON refund_observations
+  FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
+
+-- What was decided of each payout that was asked for, once and for all.
+CREATE TABLE payouts (
+  payout_id    text COLLATE "C" PRIMARY KEY,
+  order_id     text COLLATE "C" NOT NULL REFERENCES orders,
+  seller_id    text COLLATE "C" NOT NULL,
+  amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+  currency     text NOT NULL,
+  requested_at timestamptz NOT NULL,
+  allowed      boolean NOT NULL,
+  reason       text NOT NULL,
+  decided_at   timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX payouts_one_allowed ON payouts (order_id) WHERE allowed;
+CREATE TRIGGER payouts_append_only BEFORE UPDATE OR DELETE ON payouts
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
 
 -- Double entry, one line a transfer: what leaves one account arrives in another, so each sums to zero.

@@ -27,6 +27,9 @@ SELECT via, outcome, count(*) AS observations FROM refund_observations GROUP BY 
 SELECT provider, code, count(*) AS refunds FROM refunds WHERE state = 'needs_review'
  GROUP BY provider, code ORDER BY count(*) DESC, provider, code
 
+-- name: demo_payouts
+SELECT reason, count(*) AS payouts FROM payouts GROUP BY reason ORDER BY count(*) DESC, reason
+
 -- name: demo_chats
 SELECT count(*) FILTER (WHERE state = 'fired') AS closed,
        count(*) FILTER (WHERE state = 'withdrawn') AS withdrawn,

@@ -3,7 +3,7 @@
 -- name: lock_orders
 SELECT order_id, conversation_id, client_id, seller_id, client_locale, seller_locale, placed_at, accepted_at,
        delivered_at, completed_at, cancelled_at, cancelled_by, stage, currency, escrow, reactivation_at, refunded_at,
-       counted_accepted_at, counted_close, counted_close_at, revision
+       payout_allowed_at, payout_held_at, counted_accepted_at, counted_close, counted_close_at, revision
   FROM orders WHERE order_id = ANY($1::text[])
  ORDER BY order_id FOR NO KEY UPDATE
 
@@ -14,15 +14,16 @@ UPDATE orders AS o
        accepted_at = b.accepted_at, delivered_at = b.delivered_at, completed_at = b.completed_at,
        cancelled_at = b.cancelled_at, cancelled_by = b.cancelled_by, stage = b.stage, currency = b.currency,
        escrow = b.escrow, reactivation_at = b.reactivation_at, refunded_at = b.refunded_at,
+       payout_allowed_at = b.payout_allowed_at, payout_held_at = b.payout_held_at,
        counted_accepted_at = b.counted_accepted_at, counted_close = b.counted_close,
        counted_close_at = b.counted_close_at, revision = b.revision
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
   $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[],
-  $15::bytea[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::timestamptz[],
-  $21::bigint[])
+  $15::bytea[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[],
+  $21::text[], $22::timestamptz[], $23::bigint[])
     AS b(order_id, conversation_id, client_id, seller_id, client_locale, seller_locale, placed_at, accepted_at,
          delivered_at, completed_at, cancelled_at, cancelled_by, stage, currency, escrow, reactivation_at, refunded_at,
-         counted_accepted_at, counted_close, counted_close_at, revision)
+         payout_allowed_at, payout_held_at, counted_accepted_at, counted_close, counted_close_at, revision)
  WHERE o.order_id = b.order_id
 
 -- name: lock_conversations

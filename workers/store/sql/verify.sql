@@ -365,3 +365,10 @@ SELECT b.seller_id, c.*
 SELECT refund_id, provider, reference, amount_minor, currency, idempotency_key, state, provider_refund_id,
        EXISTS (SELECT FROM refund_attempts AS a WHERE a.refund_id = r.refund_id) AS claimed
   FROM refunds AS r WHERE provider IN ('card', 'paypal')
+
+-- name: verify_i5_refunded_and_paid
+-- Money went one way only: no payout is allowed of an order that was cancelled.
+SELECT p.order_id AS subject, format('payout %s was allowed, and the order was cancelled', p.payout_id) AS detail
+  FROM payouts AS p JOIN orders AS o USING (order_id)
+ WHERE p.allowed AND (o.cancelled_at IS NOT NULL OR EXISTS (SELECT FROM refunds AS r WHERE r.order_id = p.order_id))
+ ORDER BY subject LIMIT $1
