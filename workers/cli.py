@@ -150,6 +150,8 @@ def main() -> None:
         app()
     except (SettingsError, StartRefusedError, OffsetLostError, TopicsError) as error:
         _end(str(error), EXIT_BAD_CALL)
+    except asyncpg.ClientConfigurationError as error:
+        _end(f"ANNUL_DATABASE_URL: {error}", EXIT_BAD_CALL)
     except KafkaError as error:
         _end(f"Kafka: {type(error).__name__}: {error}", 1)
     except asyncpg.PostgresError as error:

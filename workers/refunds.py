@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from schemas.base import Fault
 from schemas.refunds import RefundDue, RefundResult
 from workers.consumers import CONSUMERS
+from workers.domain.ledger import credit_id
 from workers.domain.order_types import Order
 from workers.domain.policy import RefundPolicy
 from workers.domain.refund import RefundDecision, Situation, decide_due, decide_result
@@ -67,6 +68,13 @@ class _Work:
             for refund in self._refunds.values()
             if refund.refund_id in due and refund.state == "requested"
         ]
+        wallets = [
+            (refund.order_id, credit_id(refund.refund_id))
+            for refund in self._refunds.values()
+            if refund.provider == "wallet"
+        ]
+        found = await connection.fetch(sql("read_wallet_credits"), *columns(wallets, 2)) if wallets else ()
+        self._credited = {row["refund_id"] for row in found}
         rows = await connection.fetch(sql("read_claims"), *columns(asked, 2)) if asked else ()
         self._claims = {row[0]: Claim(attempt=row[1], lease_until=row[2]) for row in rows}
 
@@ -78,6 +86,9 @@ class _Work:
             return Verdict("parked", fault=Fault("unknown_refund", "refund_id", "no such refund of this order"))
         if isinstance(said, RefundResult) and said.provider != refund.provider:
             return Verdict("parked", fault=Fault("contradicts_recorded", "provider", "the refund is another's"))
+        if refund.provider == "wallet" and isinstance(said, RefundResult) and not self._is_true_of_wallet(said):
+            fault = Fault("contradicts_recorded", "outcome", "the ledger, which is the wallet, says otherwise")
+            return Verdict("parked", fault=fault)
         at = replace(
             self._situation,
             jitter=self._randomness.random(),
@@ -96,6 +107,11 @@ class _Work:
         self._decisions.append(decision)
         moved = decision.changed or emissions or decision.later
         return Verdict("applied" if moved else "stale", emissions)
+
+    def _is_true_of_wallet(self, said: RefundResult) -> bool:
+        """A wallet's refund is its ledger line: a credit that isn't there was not given, one that is stays given."""
+        credited = said.refund_id in self._credited
+        return credited if said.outcome == "succeeded" else said.outcome == "not_found" and not credited
 
     def _settle(self, order_id: str, now: datetime) -> list[Any]:
         order = self._changed_orders.get(order_id) or self._orders[order_id]

@@ -146,6 +146,7 @@ class Sellers:
                     now,
                     seller_id,
                     str(counts.seq),
+                    now.isoformat(),  # the same counts told again later are another message
                 ),
                 None,
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -13,7 +14,8 @@ from workers.domain.policy import ChatPolicy, Policy, RefundPolicy
 from workers.pipeline.kafka_settings import KafkaSettings
 
 PREFIX = "ANNUL_"
-Port = Annotated[int, Ge(0), Le(65_535)]
+_LAST_PORT = 65_535
+Port = Annotated[int, Ge(0), Le(_LAST_PORT)]
 Seconds = Annotated[float, Gt(0), Le(86_400)]
 PositiveDuration = Annotated[timedelta, Gt(timedelta(0)), Le(timedelta(days=366))]
 
@@ -78,9 +80,37 @@ class Settings(BaseSettings):
 
     @field_validator("stripe_api_base", "paypal_api_base")
     @classmethod
-    def _has_no_path(cls, value: str) -> str:
-        if urlsplit(value).path or urlsplit(value).query:
-            raise ValueError("must be a base URL without a path")
+    def _is_base(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if not parts.hostname or parts.path or parts.query:
+            raise ValueError("must be a base URL with a host and without a path")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        parts = urlsplit(text)
+        if text and (parts.scheme not in ("postgresql", "postgres") or not (parts.hostname or parts.query)):
+            raise ValueError("must be postgresql://user@host:port/name")
+        if text and parts.hostname and "," not in parts.netloc:
+            _ = parts.port  # raises ValueError that says what is wrong with it
+        return value
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _are_servers(cls, value: str) -> str:
+        for server in value.split(",") if value else ():
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+                raise ValueError("must be host:port, several separated by commas")
+        return value
+
+    @field_validator("kafka_ca_file")
+    @classmethod
+    def _is_file(cls, value: str | None) -> str | None:
+        if value is not None and not Path(value).is_file():
+            raise ValueError("names no file")
         return value
 
     @classmethod
@@ -92,7 +122,12 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             name = PREFIX + "_".join(str(part) for part in first["loc"][:1]).upper()
-            raise SettingsError(f"{name}: {first['msg']}") from None
+            raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    def need_login(self) -> None:
+        """Raises SettingsError where Kafka's protocol asks for a login that is not set."""
+        if self.kafka_security_protocol.startswith("SASL"):
+            self.need("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
 
     def need(self, *names: str) -> None:
         """Raises SettingsError where one of the named settings is not set."""

@@ -16,6 +16,8 @@ _BATCH = 200
 _LONGEST_SLEEP_S = 0.25
 _SWEEP_AFTER = timedelta(seconds=30)
 """A row that fires this long was claimed by a process that died before it marked it."""
+_DRAIN_S = 7.0
+_GIVE_UP_S = 1.0
 
 
 class Timers:
@@ -23,11 +25,14 @@ class Timers:
 
     name = "timers"
 
-    def __init__(self, database: Database, emitter: Emitter, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, database: Database, emitter: Emitter, clock: Clock, metrics: Metrics, *, drain_s: float = _DRAIN_S
+    ) -> None:
         self._database = database
         self._emitter = emitter
         self._clock = clock
         self._metrics = metrics
+        self._drain_s = drain_s
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -36,7 +41,26 @@ class Timers:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Until `stop`."""
+        """Until `stop`; what fires then has a while to be sent and marked, else somebody sends it again."""
+        work = asyncio.create_task(self._work())
+        give_up = asyncio.create_task(self._give_up_late())
+        try:
+            await asyncio.wait((work, give_up), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            self.stop()
+            work.cancel()
+            give_up.cancel()
+            _, hung = await asyncio.wait((work,), timeout=_GIVE_UP_S)
+            if hung:
+                self._database.abandon()
+
+    async def _give_up_late(self) -> None:
+        await self._stopping.wait()
+        await self._clock.sleep(self._drain_s)
+
+    async def _work(self) -> None:
         wait_s = 0.2
         while not self._stopping.is_set():
             try:

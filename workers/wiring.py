@@ -53,6 +53,7 @@ class Process:
 
     def __init__(self, settings: Settings) -> None:
         settings.need("kafka_bootstrap_servers", "database_url")
+        settings.need_login()
         self.settings = settings
         self.policy = settings.policy()
         self.clock = SystemClock()

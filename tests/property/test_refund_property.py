@@ -107,7 +107,7 @@ class Life:
         assert kinds["refund_bounced"] <= kinds["refund_settled"] <= 1 or self.refund.provider == "wallet"
         paid = self.balance(ledger.payee(self.refund.provider, CLIENT))
         if self.refund.provider != "wallet":
-            assert paid == (self.refund.amount_minor if state == "succeeded" else 0)
+            assert paid == self.refund.amount_minor * (kinds["refund_settled"] - kinds["refund_bounced"])
         assert self.settled <= 1
         assert (self.refund.settled_at is not None) == (self.settled == 1), "a success is never forgotten"
         if self.settled:

@@ -350,6 +350,7 @@ async def test_settings_table_says_who_needs_what(only: Any) -> None:
     unset = {name for name, field in Settings.model_fields.items() if told(field.default) == "-"}
     filled = {PREFIX + name.upper(): "word" for name in unset - {"kafka_sasl_mechanism", "kafka_ca_file"}}
     filled |= {name: f"postgresql://{name}" if "DATABASE" in name else "http://x" for name in filled if "_URL" in name}
+    filled["ANNUL_KAFKA_BOOTSTRAP_SERVERS"] = "kafka:9092"
     found = {}
     for variable, (default, _) in settings_table().items():
         without = only({name: value for name, value in filled.items() if name != variable})

@@ -1,6 +1,7 @@
 """Facts about money (SPEC §4): they hold for the refund whichever attempt they tell of, and only move forward."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from kit.builders import CLIENT, NOW, ORDER, REFUND, due, refund, refund_in, result, situation
@@ -159,11 +160,31 @@ def test_a_provider_id_told_later_is_kept_and_then_bounces_or_declines(state: st
     assert failed.refund.state == "needs_review"
 
 
-def test_a_provider_id_once_known_is_never_replaced_by_a_repeat() -> None:
+def test_a_second_refund_at_the_provider_is_overpaid_and_a_person_looks() -> None:
     for state in ("pending", "succeeded"):
-        before = refund_in(state)
-        answer = result(state, provider_refund_id="re_2")
-        assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+        for outcome in ("pending", "succeeded"):
+            before = refund_in(state)
+            decision = decide_result(before, result(outcome, provider_refund_id="re_2"), situation())
+            assert (decision.refund.state, decision.refund.code) == ("needs_review", "overpaid")
+            assert decision.refund.provider_refund_id == before.provider_refund_id
+            assert types(decision) == ["refund.needs_review"]
+            assert decision.transfers == ()
+
+
+def test_several_refunds_found_by_a_look_up_are_overpaid_and_the_money_is_booked_once() -> None:
+    found = result("succeeded", provider_refund_id="re_1", provider_code="duplicate_refunds")
+    decision = decide_result(refund(), found, situation())
+    assert (decision.refund.state, decision.refund.code) == ("needs_review", "overpaid")
+    assert types(decision) == ["refund.succeeded", "refund.needs_review"]
+    assert [line.kind for line in decision.transfers] == ["refund_settled"]
+
+
+@pytest.mark.parametrize("outcome", ["declined", "rejected"])
+@pytest.mark.parametrize("changes", [{"provider_refund_id": "re_2"}, {"provider_refund_id": None}, {"attempt": 99}])
+def test_only_word_of_the_very_refund_takes_a_pending_one_back(outcome: str, changes: dict[str, Any]) -> None:
+    before = refund_in("pending")
+    answer = result(outcome, **{"provider_refund_id": "re_2", **changes})
+    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
 
 
 def test_a_decline_is_told_and_handed_to_a_person() -> None:

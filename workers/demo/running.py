@@ -104,7 +104,9 @@ class RunningAnnul:
             return {}
         file = self.stack.folder.path / "providers.json"
         options = [f"--{name}={value}" for name, value in self._simulation.items()]
-        argv = [sys.executable, "-m", "workers.providers.simulated", "--ports-file", str(file), *options]
+        # Ports of its own choice would be others after a restart.
+        ports = [f"--stripe-port={free_port()}", f"--paypal-port={free_port()}", f"--ports-file={file}"]
+        argv = [sys.executable, "-m", "workers.providers.simulated", *ports, *options]
         await self.stack.supervisor.add(PROVIDERS, argv)
         urls = await self._read_when_there(file)
         self.stack.folder.state.provider_urls = {name: urls[name] for name in ("stripe", "paypal")}

@@ -22,6 +22,11 @@ from workers.domain.refund_types import OPEN, TRANSITIONS, Claim, Refund
 ALREADY_REFUNDED: Final = frozenset({"charge_already_refunded", "CAPTURE_FULLY_REFUNDED"})
 """The provider says that nothing is left to refund; without proof that it was ours, a person must look."""
 
+OVERPAID: Final = "overpaid"
+"""The provider made more than one refund of this: money went out twice."""
+DUPLICATES: Final = "duplicate_refunds"
+"""An adapter's word for several refunds of ours that it found."""
+
 _EVENTS: Final[dict[RefundState, str]] = {
     "pending": "refund.pending",
     "succeeded": "refund.succeeded",
@@ -68,7 +73,7 @@ def decide_result(refund: Refund, result: RefundResult, at: Situation) -> Refund
         # A look-up that failed says nothing of the refund; the due row asks again.
         return RefundDecision(refund=refund)
     if outcome == "rejected":
-        if state in OPEN or state == "pending":
+        if state in OPEN or (state == "pending" and _is_of_this(refund, result)):
             return _review(refund, result.provider_code, at)
         return RefundDecision(refund=refund)
     if state != "requested":
@@ -112,6 +117,8 @@ def decide_due(refund: Refund, due: RefundDue, at: Situation) -> RefundDecision:
 
 
 def _fact(refund: Refund, result: RefundResult, outcome: Outcome, at: Situation) -> RefundDecision:
+    if refund.state in ("pending", "succeeded") and _is_of_another(refund, result):
+        return _review(refund, OVERPAID, at)
     if refund.state == outcome and refund.provider_refund_id is None and result.provider_refund_id is not None:
         return _named(refund, result.provider_refund_id, at)
     if refund.state not in OPEN and not (refund.state == "pending" and outcome == "succeeded"):
@@ -131,7 +138,8 @@ def _fact(refund: Refund, result: RefundResult, outcome: Outcome, at: Situation)
     )
     if refund.provider == "wallet":
         return _told(succeeded, at, ())  # the wallet is the ledger: its own posting was the refund
-    return _told(succeeded, at, _next_audit(succeeded, at), (ledger.settled(succeeded, at.now),))
+    told = _told(succeeded, at, _next_audit(succeeded, at), (ledger.settled(succeeded, at.now),))
+    return _followed_by(told, _review(succeeded, OVERPAID, at)) if result.provider_code == DUPLICATES else told
 
 
 def _named(refund: Refund, provider_refund_id: str, at: Situation) -> RefundDecision:
@@ -152,13 +160,33 @@ def _declined(refund: Refund, result: RefundResult, at: Situation) -> RefundDeci
             return RefundDecision(refund=refund)
         bounced = _moved(refund, "bounced", at, code=result.provider_code, visible_by=None)
         first = _told(bounced, at, (), (ledger.bounced(bounced, at.now),))
-    elif refund.state == "pending" or (refund.state in OPEN and result.attempt == refund.attempt):
+    elif (refund.state == "pending" and _is_of_this(refund, result)) or (
+        refund.state in OPEN and result.attempt == refund.attempt
+    ):
         declined = _moved(refund, "declined", at, provider_refund_id=known_id, code=result.provider_code)
         first = _told(declined, at, ())
     else:
         return RefundDecision(refund=refund)
-    review = _review(first.refund, result.provider_code, at)
-    return replace(review, transfers=first.transfers, emissions=(*first.emissions, *review.emissions))
+    return _followed_by(first, _review(first.refund, result.provider_code, at))
+
+
+def _is_of_this(refund: Refund, result: RefundResult) -> bool:
+    """Whether a result speaks of the provider's refund that is known, or names none while none is known."""
+    return result.provider_refund_id == refund.provider_refund_id
+
+
+def _is_of_another(refund: Refund, result: RefundResult) -> bool:
+    """Whether the provider has made a second refund beside the one that is known."""
+    return None not in (refund.provider_refund_id, result.provider_refund_id) and not _is_of_this(refund, result)
+
+
+def _followed_by(first: RefundDecision, second: RefundDecision) -> RefundDecision:
+    """Two steps in one decision; what is waited for is what the second says."""
+    return replace(
+        second,
+        transfers=(*first.transfers, *second.transfers),
+        emissions=(*first.emissions, *second.emissions),
+    )
 
 
 def _absent(refund: Refund, result: RefundResult, at: Situation) -> RefundDecision:

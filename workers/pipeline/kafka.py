@@ -79,8 +79,17 @@ class KafkaConsumer:
 
     async def stop(self) -> None:
         """Leave quietly; a static member stays expected."""
-        if self._consumer is not None:
+        if self._consumer is None:
+            return
+        try:
             await self._consumer.stop()
+        except asyncio.CancelledError:
+            # aiokafka lets the end of its own tasks escape where Kafka is away; only ours may end us.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+        except KafkaError as error:
+            log.warning("consumer.stop_failed", group=self._group, error=type(error).__name__)
 
     async def poll(self, max_records: int, timeout_s: float, among: frozenset[Partition]) -> list[Record]:
         """At most `max_records` records, waiting at most `timeout_s` for the first."""

@@ -31,7 +31,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Transactions at a time, each for partitions of its own: while PostgreSQL writes one, the other is decided."""
     batches_ahead: int = 2
     """Batches that are recorded but not yet sent, at most."""
-    drain_s: float = 8.0
+    drain_s: float = 7.0
     """What was begun may take this long to end once the pipeline is told to stop."""
 
 
@@ -77,7 +77,7 @@ class Pipeline:
         """How far it is read: ahead of what is decided by the batch that is being decided."""
         self._ahead: asyncio.Queue[Recorded | None] = asyncio.Queue(self._limits.batches_ahead)
         self._lanes = self._limits.lanes if handler.reads_ahead else 1
-        self._waiting = 0
+        self._waiting = [0] * self._lanes
         self._stopping = asyncio.Event()
         self._end_by: float | None = None
         self.ready = asyncio.Event()
@@ -95,8 +95,7 @@ class Pipeline:
         ends = [asyncio.create_task(part) for part in (self._send(), self._give_up_late())]
         tasks = [*lanes, asyncio.create_task(self._close(lanes)), *ends]
         if self._watchdog is not None:
-            watching = self._watchdog.watch(lambda: self._positions, self._ends, lambda: self._waiting > 0)
-            tasks.append(asyncio.create_task(watching))
+            tasks += [asyncio.create_task(self._watch(self._watchdog, number)) for number in range(self._lanes)]
         pending = set(tasks)
         try:
             while pending.issuperset(ends):
@@ -157,8 +156,14 @@ class Pipeline:
         await self._stopping.wait()
         await self._clock.sleep(self._limits.drain_s / 2)
 
-    def _ends(self) -> Any:
-        return self._consumer.ends()
+    async def _watch(self, watchdog: Watchdog, lane: int) -> None:
+        def ours(offsets: Mapping[Partition, int]) -> dict[Partition, int]:
+            return {place: offset for place, offset in offsets.items() if place.partition % self._lanes == lane}
+
+        async def ends() -> Mapping[Partition, int]:
+            return ours(await self._consumer.ends())
+
+        await watchdog.watch(lambda: ours(self._positions), ends, lambda: self._waiting[lane] > 0)
 
     async def _lane(self, number: int) -> None:
         """Decide batch after batch of some partitions; the next is read while PostgreSQL works on this one."""
@@ -167,7 +172,7 @@ class Pipeline:
             while (batch := await self._unless_stopping(reading)) is not None and not self._stopping.is_set():
                 if self._handler.reads_ahead:
                     reading = asyncio.create_task(self._read(number))
-                await self._decide(batch)
+                await self._decide(number, batch)
                 if not self._handler.reads_ahead:
                     reading = asyncio.create_task(self._read(number))
         finally:
@@ -194,7 +199,7 @@ class Pipeline:
         self._read_to.update(by_partition(taken))
         return _Batch([read(record, self._decoders[record.source.topic]) for record in taken], follows)
 
-    async def _decide(self, batch: _Batch) -> None:
+    async def _decide(self, lane: int, batch: _Batch) -> None:
         # What was read before its partition was taken over anew does not follow on what is decided: it is read again.
         expected = {place: offset for place, offset in self._positions.items() if batch.follows.get(place) == offset}
         messages = [message for message in batch.messages if message.record.source in expected]
@@ -203,7 +208,7 @@ class Pipeline:
             return
         started = self._clock.monotonic()
         try:
-            with self._excused():
+            with self._excused(lane):
                 recorded = await self._recorder.record(messages, expected)
         except FencedError:
             log.warning("batch.fenced", group=self.group)
@@ -213,17 +218,17 @@ class Pipeline:
         for part in recorded:
             self._positions.update((place, end) for place, end in part.offsets.items() if place in self._positions)
             self._handler.perform(part.effects)
-            with self._excused():
+            with self._excused(lane):
                 await self._ahead.put(part)
 
     @contextmanager
-    def _excused(self) -> Iterator[None]:
+    def _excused(self, lane: int) -> Iterator[None]:
         """Something outside is waited for; that is not being stuck."""
-        self._waiting += 1
+        self._waiting[lane] += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self._waiting[lane] -= 1
 
     async def _prune(self) -> None:
         try:
@@ -241,7 +246,7 @@ class Pipeline:
                 del known[gone]
         for partition in sorted(ours - self._positions.keys()):
             try:
-                with self._excused():
+                with self._excused(lane):
                     offset = await take_over(partition, self.group, self._database, self._consumer, self._emitter)
             except Exception as error:
                 if not is_passing(error):

@@ -8,7 +8,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -33,11 +33,15 @@ class Watchdog:
     async def watch(
         self,
         positions: Callable[[], Mapping[Partition, int]],
-        ends: Callable[[], asyncio.Future[Mapping[Partition, int]]],
+        ends: Callable[[], Awaitable[Mapping[Partition, int]]],
         excused: Callable[[], bool],
     ) -> None:
-        """Runs until cancelled; raises StuckError. `excused` is true while something outside is waited for."""
+        """Runs until cancelled; raises StuckError. `excused` is true while something outside is waited for.
+
+        That excuses only while nothing moves at all: a busy process waits for something whenever it is looked at.
+        """
         since: dict[Partition, tuple[int, float]] = {}
+        known: dict[Partition, int] = {}
         while True:
             await self._clock.sleep(self._look_every_s)
             now = self._clock.monotonic()
@@ -46,10 +50,10 @@ class Watchdog:
             except (BrokerError, TimeoutError):
                 since = {}
                 continue
-            if excused():
+            before, known = known, dict(positions())
+            if excused() and known == before:
                 since = {}
                 continue
-            known = positions()
             since = {
                 place: seen
                 if (seen := since.get(place)) and seen[0] == known.get(place, -1)
@@ -67,7 +71,7 @@ def watch_loop(loop: asyncio.AbstractEventLoop, *, limit_s: float = 60.0) -> Non
 
     def tick() -> None:
         seen[0] = time.monotonic()
-        loop.call_later(1.0, tick)
+        loop.call_later(limit_s / 8, tick)
 
     def look() -> None:
         while True:

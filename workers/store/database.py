@@ -12,6 +12,7 @@ from workers.store.queries import sql
 _PASSING: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver's word where a connection ends as it is being used
     asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
@@ -36,7 +37,11 @@ def is_passing(error: BaseException) -> bool:
     """The same work may succeed later; nothing about the message is wrong."""
     if isinstance(error, RaceLostError):
         return True
-    return isinstance(error, _PASSING) and not isinstance(error, _PERMANENT) and not is_refused_value(error)
+    return (
+        isinstance(error, _PASSING)
+        and not isinstance(error, (*_PERMANENT, asyncpg.ClientConfigurationError))
+        and not is_refused_value(error)
+    )
 
 
 def is_refused_value(error: BaseException) -> bool:

@@ -41,13 +41,14 @@ async def lock(connection: Any, query: str, kind: type[Row], keys: Collection[st
     return {row[0]: kind(**row) for row in rows}
 
 
-async def store(connection: Any, table: str, rows: Mapping[str, Row], known: Collection[str]) -> None:
+async def store(connection: Any, table: str, rows: Mapping[str, Row], known: Mapping[str, Row]) -> None:
     """Insert rows that were absent and update those that were locked.
 
     A row that was taken for absent and was made by another transaction meanwhile raises RaceLostError: its primary
-    key is what makes the two meet.
+    key is what makes the two meet. They are added in the order of their keys: in any other, two batches over the same
+    new rows could wait for each other.
     """
-    new = [row for key, row in rows.items() if key not in known]
+    new = [rows[key] for key in sorted(rows.keys() - known.keys())]
     old = [msgspec.structs.astuple(row) for key, row in rows.items() if key in known]
     if new:
         try:
