@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from provider_kit import KINDS, SECRETS, SHORT_S, Bench, Kind, bench
+from kit.provider_kit import KINDS, SECRETS, SHORT_S, Bench, Kind, bench
 
 from schemas.refunds import Outcome
 from workers.providers import card_answers, paypal_answers

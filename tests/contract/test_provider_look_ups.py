@@ -1,7 +1,7 @@
 """What a look-up finds: by the refund's id, by its mark, or not at all."""
 
 import pytest
-from provider_kit import KINDS, Kind, bench
+from kit.provider_kit import KINDS, Kind, bench
 
 from workers.providers.simulated import reference_for
 from workers.providers.simulated.book import Captured

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from provider_kit import KINDS, SHORT_S, Bench, Clock, Kind, bench
+from kit.provider_kit import KINDS, SHORT_S, Bench, Clock, Kind, bench
 
 from workers.providers.port import Answer
 from workers.providers.simulated import reference_for

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
-from provider_kit import API_KEY, CLIENT_ID, CLIENT_SECRET, KINDS, PATIENT_S, SECRETS, Kind, bench
+from kit.provider_kit import API_KEY, CLIENT_ID, CLIENT_SECRET, KINDS, PATIENT_S, SECRETS, Kind, bench
 
 from schemas.base import IdempotencyKey
 from workers.providers import http

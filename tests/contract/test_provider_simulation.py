@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 import pytest
-from provider_kit import API_KEY, KINDS, PATIENT_S, Kind, bench, post, settings_for_tests
+from kit.provider_kit import API_KEY, KINDS, PATIENT_S, Kind, bench, post, settings_for_tests
 
 from workers.providers.card import CardProvider
 from workers.providers.simulated import FAULTS, SimulatedProviders, reference_for

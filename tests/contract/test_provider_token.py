@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from provider_kit import SHORT_S, Bench, Clock, bench
+from kit.provider_kit import SHORT_S, Bench, Clock, bench
 
 from workers.providers.http import Response
 from workers.providers.paypal import PayPalProvider

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from provider_kit import SHORT_S
+from kit.provider_kit import SHORT_S
 
 from workers.providers.answers import kept, refund_id_of, retry_after_s
 from workers.providers.http import (

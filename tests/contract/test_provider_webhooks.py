@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 from aiohttp import web
-from provider_kit import KINDS, Kind, bench, post
+from kit.provider_kit import KINDS, Kind, bench, post
 
 from workers.providers.simulated import SimulatedProviders, reference_for
 from workers.providers.simulated.signatures import stripe_signature

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -136,7 +136,7 @@ class Gateway:
         self.silenced = asyncio.Event()
         """Somebody asked and gets no answer."""
 
-    async def __aenter__(self) -> "Gateway":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         self.url = self._target._replace(netloc=f"{self._target.username}@127.0.0.1:{port}").geturl()

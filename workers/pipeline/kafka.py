@@ -11,6 +11,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
     IllegalStateError,
+    KafkaConnectionError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -34,6 +35,7 @@ _LOST = (
 )
 _SEND_BATCH_BYTES = 256 * 1024
 _REQUEST_BYTES = 4 * 1_048_576
+_GIVE_UP_S = 5.0
 
 
 class OffsetLostError(Exception):
@@ -59,6 +61,7 @@ class KafkaConsumer:
             group_instance_id=f"{self._group}.{instance}" if instance else None,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level="read_committed",  # what a transaction took back never happened
             session_timeout_ms=int(self._settings.session_timeout_s * 1000),
             heartbeat_interval_ms=int(self._settings.session_timeout_s * 1000 / 4),
             max_poll_interval_ms=600_000,
@@ -138,12 +141,26 @@ class KafkaConsumer:
         return found[place]
 
     async def ends(self) -> Mapping[Partition, int]:
-        """The end offset of each assigned partition, asked of the broker."""
+        """The end offset, asked of the broker, of each assigned partition that has something left to read.
+
+        The markers of other people's transactions count as offsets and are no records.
+        """
         try:
             found = await self._consumer.end_offsets(list(self._consumer.assignment()))
         except KafkaError as error:
             raise BrokerError(str(error)) from error
-        return {Partition(place.topic, place.partition): offset for place, offset in found.items()}
+        return {
+            Partition(place.topic, place.partition): end
+            for place, end in found.items()
+            if not self._has_read(place, end)
+        }
+
+    def _has_read(self, place: TopicPartition, end: int) -> bool:
+        subscription = self._consumer._subscription.subscription  # noqa: SLF001 - `position` waits for one
+        if place not in self._consumer.assignment():
+            return False
+        state = subscription.assignment.state_value(place)
+        return bool(state.has_valid_position and state.position >= end)
 
     async def commit(self, offsets: Mapping[Partition, int]) -> bool:
         """Commit; False where a partition went to another member meanwhile."""
@@ -172,22 +189,11 @@ class KafkaProducer:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._producer: Any = None
+        self._connecting = asyncio.Lock()
 
     async def start(self) -> None:
         """Connect."""
-        self._producer = AIOKafkaProducer(
-            **self._settings.client(),
-            enable_idempotence=True,
-            acks="all",
-            max_batch_size=_SEND_BATCH_BYTES,
-            max_request_size=_REQUEST_BYTES,
-            request_timeout_ms=20_000,
-        )
-        try:
-            await self._producer.start()
-        except KafkaError as error:
-            await self._give_up()
-            raise BrokerError(str(error)) from error
+        await self._ready()
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -195,25 +201,42 @@ class KafkaProducer:
             await self._producer.stop()
 
     async def send_all(self, records: Sequence[Outgoing]) -> None:
-        """Send and wait for every acknowledgement."""
-        if self._producer is None:
-            await self.start()
+        """Send and wait for every acknowledgement. Many may send at a time; those of one call stay in order."""
+        producer = await self._ready()
         try:
-            pending = await self._send(records)
+            pending = await self._send(producer, records)
+            ends = await asyncio.gather(*pending, return_exceptions=True)
         except KafkaError as error:
-            await self._give_up()
-            raise BrokerError(f"{type(error).__name__}: {error}") from error
-        ends = await asyncio.gather(*pending, return_exceptions=True)
+            ends = [error]
         failed = [end for end in ends if isinstance(end, BaseException)]
         if failed:
             # A producer whose sequence is out of step stays so: a new one starts a new sequence.
-            await self._give_up()
+            await self._give_up(producer)
             raise BrokerError(f"{type(failed[0]).__name__}: {failed[0]}")
 
-    async def _send(self, records: Sequence[Outgoing]) -> list[asyncio.Future[Any]]:
-        producer, prefix = self._producer, self._settings.topic_prefix
+    async def _ready(self) -> Any:
+        async with self._connecting:
+            if self._producer is None:
+                made = AIOKafkaProducer(
+                    **self._settings.client(),
+                    enable_idempotence=True,
+                    acks="all",
+                    max_batch_size=_SEND_BATCH_BYTES,
+                    max_request_size=_REQUEST_BYTES,
+                    request_timeout_ms=20_000,
+                )
+                try:
+                    await made.start()
+                except KafkaError as error:
+                    await made.stop()
+                    raise BrokerError(str(error)) from error
+                self._producer = made
+            return self._producer
+
+    async def _send(self, producer: Any, records: Sequence[Outgoing]) -> list[asyncio.Future[Any]]:
+        prefix = self._settings.topic_prefix
         pending = []
-        counts = {name: await self._partitions(prefix + name) for name in {record.topic for record in records}}
+        counts = {name: await _partitions(producer, prefix + name) for name in {record.topic for record in records}}
         open_batches: dict[tuple[str, int], Any] = {}
         for record in records:
             topic = prefix + record.topic
@@ -236,18 +259,26 @@ class KafkaProducer:
     def _append(batch: Any, record: Outgoing) -> bool:
         return batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is not None
 
-    async def _partitions(self, topic: str) -> int:
-        known = self._producer.client.cluster.partitions_for_topic(topic)
-        if known is None:
-            known = await self._producer.partitions_for(topic)
-        return len(known)
-
-    async def _give_up(self) -> None:
-        stuck, self._producer = self._producer, None
+    async def _give_up(self, stuck: Any) -> None:
+        if self._producer is not stuck:
+            return  # another sender was here before
+        self._producer = None
         try:
-            await asyncio.wait_for(stuck.stop(), 5)
+            async with asyncio.timeout(_GIVE_UP_S):
+                await stuck.stop()
         except (TimeoutError, KafkaError) as error:
             log.warning("producer.stop_failed", error=type(error).__name__)
+            # It waits for what it can't send, and would go on trying; who else waits for it must be told.
+            await stuck.client.close()
+            stuck._message_accumulator.fail_all(KafkaConnectionError("the producer was given up"))  # noqa: SLF001
+            await stuck._sender.close()  # noqa: SLF001
+
+
+async def _partitions(producer: Any, topic: str) -> int:
+    known = producer.client.cluster.partitions_for_topic(topic)
+    if known is None:
+        known = await producer.partitions_for(topic)
+    return len(known)
 
 
 @lru_cache(maxsize=65_536)

@@ -203,6 +203,8 @@ class Pipeline:
         # What was read before its partition was taken over anew does not follow on what is decided: it is read again.
         expected = {place: offset for place, offset in self._positions.items() if batch.follows.get(place) == offset}
         messages = [message for message in batch.messages if message.record.source in expected]
+        for stray in {message.record.source for message in batch.messages} - expected.keys():
+            self._positions.pop(stray, None)  # taken over once more, so that reading and deciding meet again
         if not messages:
             await self._prune()
             return

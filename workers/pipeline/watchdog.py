@@ -61,8 +61,12 @@ class Watchdog:
                 for place, end in waiting.items()
                 if known.get(place, -1) < end
             }
-            if since and now - min(start for _, start in since.values()) > self._limit_s:
-                raise StuckError(f"no progress for {self._limit_s:g} s on {min(since)}")
+            if not since:
+                continue
+            place, (offset, start) = min(since.items(), key=lambda entry: entry[1][1])
+            if now - start > self._limit_s:
+                where = f"offset {offset} of {place.topic}/{place.partition}"
+                raise StuckError(f"no progress for {self._limit_s:g} s at {where}")
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop, *, limit_s: float = 60.0) -> None:
