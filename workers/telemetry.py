@@ -1,6 +1,5 @@
 """Logs (JSON, event names noun.verb), metrics and each process's health port."""
 
-import asyncio
 import logging
 import sys
 from collections import Counter as TallyOf
@@ -144,10 +143,3 @@ async def serve_health(metrics: Metrics, ready: Callable[[], bool], host: str, p
     address = runner.addresses[0]
     log.info("health.served", host=address[0], port=address[1])
     return runner
-
-
-async def first_to_end(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Wait until one task ends; raise what ended it."""
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
