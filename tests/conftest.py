@@ -7,7 +7,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["kit.database", "kit.population", "kit.parked"]
+pytest_plugins = ["kit.database", "kit.kafka", "kit.population", "kit.parked"]
 
 _SLOW_MACHINES = [HealthCheck.too_slow]
 

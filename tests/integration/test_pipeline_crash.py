@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
-from kit.broker import Broker, Client, Fails, Hold, Moment
+from kit.broker import Broker
+from kit.hooks import Fails, Hold, Moment
+from kit.members import Client
 from kit.notes import GROUP, IN, OUT, Notes, make_table, noted, put, told, told_orders
 from kit.process import LIMITS, Process
 from msgspec.structs import replace
@@ -159,6 +161,24 @@ async def test_what_kafka_has_is_pruned_so_that_nothing_is_kept_for_good(
         process.pipeline(Notes())
         await process.client.turns()
         assert await recorded(observer) == []
+
+
+async def test_pruning_what_kafka_has_spares_what_was_recorded_after_it(
+    broker: Broker, database_url: str, observer: Any
+) -> None:
+    hold = Hold(let_by=1)
+    put(broker, *ORDERS[:3])
+    async with Process(broker, database_url) as process:
+        process.client.at["send"] = hold
+        process.pipeline(Notes(), limits=replace(LIMITS, batch_records=1))
+        await hold.reached.wait()
+        await process.client.turns(4)
+        assert broker.committed(GROUP, IN) == [1]
+        assert [one.key for one in await recorded(observer)] == [b"ord_1", b"ord_2"]
+    async with Process(broker, database_url) as process:
+        process.pipeline(Notes())
+        await broker.until_read(GROUP, IN)
+    assert told_orders(broker) == ORDERS[:3]
 
 
 async def test_a_commit_that_kafka_refuses_prunes_nothing(broker: Broker, database_url: str, observer: Any) -> None:

@@ -46,15 +46,14 @@ async def parked(observer: Any) -> list[tuple[str, str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("poison", "reason", "detail"),
+    ("poison", "reason", "detail", "at"),
     [
-        (NUL, "cannot_be_recorded", "CharacterNotInRepertoireError"),
-        (WIDE, "cannot_be_recorded", "DataError"),
-        (TWICE, "cannot_be_recorded", "CheckViolationError"),
-        (BUG, "internal_error", "KeyError"),
+        (NUL, "cannot_be_recorded", "CharacterNotInRepertoireError", 0),
+        (WIDE, "cannot_be_recorded", "DataError", 42),
+        (TWICE, "cannot_be_recorded", "CheckViolationError", 63),
+        (BUG, "internal_error", "KeyError", 99),
     ],
 )
-@pytest.mark.parametrize("at", [0, 42, 99])
 async def test_one_message_of_a_hundred_is_found_by_halving_and_parked_alone(
     broker: Broker, database_url: str, observer: Any, poison: str, reason: str, detail: str, at: int
 ) -> None:
@@ -142,9 +141,10 @@ async def test_what_the_driver_says_of_a_connection_that_ended_parks_nothing(
 
     put(broker, *ORDERS)
     async with Process(broker, database_url) as process:
-        process.pipeline(Notes(before))
+        process.pipeline(notes := Notes(before))
         await broker.until_read(GROUP, IN)
     assert await parked(observer) == []
+    assert notes.tried == [ORDERS] * 3
     assert told_orders(broker) == ORDERS
 
 
@@ -159,11 +159,25 @@ async def test_a_connection_that_breaks_in_the_middle_parks_nothing(
 
     put(broker, *ORDERS)
     async with Process(broker, database_url) as process:
-        process.pipeline(Notes(before))
+        process.pipeline(notes := Notes(before))
         await broker.until_read(GROUP, IN)
     assert await parked(observer) == []
+    assert notes.tried == [ORDERS] * 3
     assert await noted(observer) == ORDERS
     assert told_orders(broker) == ORDERS
+
+
+async def test_settings_that_reach_no_database_end_the_process_and_park_nothing(
+    broker: Broker, database_url: str, observer: Any
+) -> None:
+    async def before(_: Any) -> None:
+        raise asyncpg.ClientConfigurationError("sslmode is what?")
+
+    put(broker, *ORDERS)
+    async with Process(broker, database_url) as process:
+        with pytest.raises(asyncpg.ClientConfigurationError):
+            await process.pipeline(Notes(before))
+    assert await parked(observer) == []
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from kit.broker import Broker, Hold
+from kit.broker import Broker
+from kit.clock import settle
 from kit.database import Gateway
+from kit.hooks import Hold
 from kit.notes import GROUP, IN, Notes, make_table, noted, put, told_orders
 from kit.process import LIMITS, Process
 from msgspec.structs import replace
 
 from schemas.topics import CATALOGUE
+from workers.pipeline.clock import SystemClock
 
 ORDERS = [f"ord_{number}" for number in range(10)]
 SHORT = replace(LIMITS, drain_s=0.8)
@@ -158,3 +161,14 @@ async def test_timers_stop_in_time_though_the_database_keeps_silent(broker: Brok
         process.workers[0].stop()
         async with asyncio.timeout(2):
             await timers
+
+
+async def test_a_word_to_end_is_heard_though_what_was_awaited_ends_in_that_moment() -> None:
+    """asyncio.wait_for of Python 3.11 drops it, and the task goes on for ever."""
+    awaited = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(SystemClock().wait_for(awaited, 10))
+    await settle()
+    awaited.set_result(None)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

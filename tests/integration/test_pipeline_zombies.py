@@ -4,10 +4,17 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from kit.broker import Broker, Hold
+from kit.broker import Broker
+from kit.hooks import Fails, Hold
+from kit.members import Client
 from kit.notes import GROUP, IN, OUT, Notes, make_table, noted, put, told, told_orders
 from kit.process import LIMITS, Process
 from msgspec.structs import replace
+
+from schemas.topics import ORDERS_EVENTS
+from workers.pipeline.messages import read
+from workers.pipeline.ports import Partition, Record
+from workers.pipeline.run import Pipeline, _Batch
 
 ORDERS = [f"ord_{number}" for number in range(10)]
 
@@ -116,6 +123,47 @@ async def test_the_fenced_one_drops_what_it_read_and_goes_on_once_it_owns_the_pa
         await broker.until_read(GROUP, IN)
         assert notes.tried == [["ord_later"]]
     assert await noted(observer) == [*ORDERS, "ord_later"]
+
+
+async def test_a_rebalance_that_gives_the_same_partition_again_decides_nothing_again(
+    database_url: str, observer: Any
+) -> None:
+    """The member is set back to Kafka's offset, which lies behind what it has read and decided."""
+    broker = Broker([IN, OUT], partitions=1)
+    async with Process(broker, database_url) as process:
+        process.client.at["commit"] = Fails(1, let_by=1)
+        process.pipeline(notes := Notes())
+        put(broker, *ORDERS)
+        await broker.until(lambda: process.client.passed["commit"] == 2)
+        visitor = Client(broker).consumer(GROUP, [IN])
+        broker.join(visitor)
+        broker.expire(visitor)
+        await process.client.turns()
+        assert broker.committed(GROUP, IN) == [0]
+        put(broker, "ord_later")
+        await broker.until_read(GROUP, IN)
+        assert [order for batch in notes.tried for order in batch] == [*ORDERS, "ord_later"]
+    assert await noted(observer) == [*ORDERS, "ord_later"]
+
+
+async def test_what_was_read_before_a_partition_was_taken_up_anew_is_not_decided(
+    database_url: str, observer: Any
+) -> None:
+    """It doesn't follow on what is decided: recording it would move the offset past what lies between."""
+    broker = Broker([IN, OUT], partitions=1)
+    async with Process(broker, database_url) as process:
+        process.pipeline(notes := Notes())
+        put(broker, *ORDERS)
+        await broker.until_read(GROUP, IN)
+        (pipeline,) = process.workers
+        assert isinstance(pipeline, Pipeline)
+        (read_ahead,) = put(broker, "ord_ahead", topic=OUT)
+        place = Partition(IN, 0)
+        ahead = Record(place, 11, read_ahead.key, read_ahead.value, read_ahead.headers)
+        batch = _Batch([read(ahead, ORDERS_EVENTS.decoders())], {place: 11})
+        await pipeline._decide(0, batch)
+        assert notes.tried == [ORDERS]
+    assert await observer.fetchval("SELECT next_offset FROM consumer_offsets") == 10
 
 
 async def test_what_a_zombie_commits_to_kafka_late_neither_counts_nor_prunes(

@@ -135,6 +135,20 @@ async def test_the_loser_of_a_race_is_told_so_and_not_that_its_message_is_bad(
     assert verdict.label == "applied"
 
 
+async def test_two_that_count_for_one_seller_number_one_after_the_other(database: Database, observer: Any) -> None:
+    """Both have the seller's last number before them; unlocked, both would give the next one."""
+    desk = Desk(database)
+    handler = Cancellations(Policy())
+    await desk.decide(handler, builders.completed("ord_1"))
+    async with desk.transaction() as first:
+        await desk.decide_in(first, handler, builders.completed("ord_2"))
+        second = asyncio.create_task(desk.decide(handler, builders.completed("ord_3")))
+        await until_waiting(observer, 1)
+    await second
+    assert await gaps(observer) == []
+    assert await observer.fetchval("SELECT seq FROM sellers") == 6
+
+
 async def test_new_rows_are_added_in_the_order_of_their_keys_so_that_batches_do_not_deadlock(
     database: Database, observer: Any
 ) -> None:

@@ -3,29 +3,21 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from kit.broker import Broker, Hold
-from kit.builders import cancelled, placed
+from kit.broker import Broker
 from kit.database import cut_others, set_clock
-from kit.desk import Desk
+from kit.hooks import Hold
 from kit.notes import header
 from kit.process import Process
+from kit.schedule import CHATS, NOON, later, schedule, sent, states, timers_of
 
-from schemas.chats import ChatCommand
-from schemas.topics import CATALOGUE, CHATS_COMMANDS
-from workers.cancellations import Cancellations
-from workers.domain.emission import Later, emission
-from workers.domain.policy import Policy
+from schemas.topics import CATALOGUE
+from workers.domain.emission import Later
 from workers.store.database import Database
-from workers.store.recording import Agenda
-from workers.timers import Timers
 
-CHATS = CHATS_COMMANDS.name
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
@@ -37,31 +29,6 @@ def broker() -> Broker:
 @pytest.fixture
 async def noon(observer: Any) -> None:
     await set_clock(observer, NOON)
-
-
-def later(name: str, due_at: datetime = NOON, revision: int = 1) -> Later:
-    data = ChatCommand(conversation_id=name, order_id="ord_1", close_at=due_at, revision=revision)
-    told = emission(CHATS_COMMANDS, name, "chat.close", data, due_at, name, str(revision), due_at.isoformat())
-    return Later(name, name, due_at, revision, told)
-
-
-async def schedule(database: Database, *rows: Later, withdrawn: Iterable[str] = ()) -> None:
-    agenda = Agenda()
-    agenda.note(rows, withdrawn, None)
-    async with database.transaction() as connection:
-        await agenda.store(connection)
-
-
-def timers_of(process: Process) -> Timers:
-    return Timers(process.database, process.emitter, process.clock, process.metrics)
-
-
-def sent(broker: Broker) -> list[str]:
-    return [str(record.key, "utf-8") for record in broker.records(CHATS)]  # type: ignore[arg-type]  # all are keyed
-
-
-async def states(observer: Any) -> dict[str, str]:
-    return dict(await observer.fetch("SELECT schedule_id, state FROM scheduled_messages ORDER BY 1"))
 
 
 @pytest.mark.usefixtures("noon")
@@ -94,8 +61,9 @@ async def test_after_an_outage_all_that_is_due_is_sent_in_the_order_of_time(
     broker: Broker, database: Database, database_url: str
 ) -> None:
     names = [f"chat_{number:04}" for number in range(1200)]
+    random.Random(1).shuffle(names)
     rows = [later(name, NOON - timedelta(days=1) + at * SECOND) for at, name in enumerate(names)]
-    random.Random(1).shuffle(rows)
+    random.Random(2).shuffle(rows)
     await schedule(database, *rows)
     async with Process(broker, database_url) as process:
         timers = timers_of(process)
@@ -180,77 +148,6 @@ async def test_a_row_replaced_while_it_fires_is_not_marked_and_fires_again_when_
         assert await timers.fire() == 1
     assert await states(observer) == {"chat": "fired"}
     assert len({header(record, "ce_id") for record in broker.records(CHATS)}) == 2
-
-
-@pytest.mark.usefixtures("noon")
-async def test_a_row_withdrawn_while_it_fires_stays_withdrawn(
-    broker: Broker, database: Database, database_url: str, observer: Any
-) -> None:
-    await schedule(database, later("chat"))
-    hold = Hold()
-    async with Process(broker, database_url) as process:
-        process.client.at["send"] = hold
-        timers = timers_of(process)
-        firing = asyncio.create_task(timers.fire())
-        await hold.reached.wait()
-        await schedule(database, withdrawn=["chat"])
-        hold.let_go()
-        await firing
-        await set_clock(observer, NOON + timedelta(days=1))
-        assert await timers.fire() == 0
-    assert await states(observer) == {"chat": "withdrawn"}
-
-
-@pytest.mark.usefixtures("noon")
-async def test_a_row_withdrawn_before_it_is_due_is_never_sent(
-    broker: Broker, database: Database, database_url: str, observer: Any
-) -> None:
-    await schedule(database, later("chat"))
-    await schedule(database, withdrawn=["chat", "never there"])
-    async with Process(broker, database_url) as process:
-        assert await timers_of(process).fire() == 0
-    assert sent(broker) == []
-
-
-@pytest.mark.usefixtures("noon")
-async def test_what_has_fired_is_not_withdrawn_any_more(
-    broker: Broker, database: Database, database_url: str, observer: Any
-) -> None:
-    await schedule(database, later("chat"))
-    async with Process(broker, database_url) as process:
-        await timers_of(process).fire()
-    await schedule(database, withdrawn=["chat"])
-    assert await states(observer) == {"chat": "fired"}
-
-
-@pytest.mark.usefixtures("noon")
-async def test_a_new_order_while_the_close_fires_withdraws_it_with_a_higher_revision(
-    broker: Broker, database: Database, database_url: str, observer: Any
-) -> None:
-    """The close is on its way: the reader of both keeps what has the higher revision."""
-    desk = Desk(database)
-    handler = Cancellations(Policy())
-    await desk.decide(handler, cancelled(cancelled_at=NOON - timedelta(days=7)))
-    await desk.decide(handler, placed("ord_2", placed_at=NOON - timedelta(days=8)))  # too early to matter
-    hold = Hold()
-    async with Process(broker, database_url) as process:
-        process.client.at["send"] = hold
-        timers = timers_of(process)
-        firing = asyncio.create_task(timers.fire())
-        await hold.reached.wait()
-        (verdict,) = await desk.decide(handler, placed("ord_3", placed_at=NOON))
-        hold.let_go()
-        await firing
-    (withdrawn,) = [one for one in verdict.emissions if one.type == "chat.close_withdrawn"]
-    assert isinstance(withdrawn.data, ChatCommand)
-    decoder = CHATS_COMMANDS.decoders()["chat.close"]
-    closes = [
-        decoder.decode(record.value or b"")
-        for record in broker.records(CHATS)
-        if header(record, "ce_type") == "chat.close"
-    ]
-    assert [close.revision < withdrawn.data.revision for close in closes] == [True]
-    assert "fired" not in (await states(observer)).values()
 
 
 @pytest.mark.usefixtures("noon")

@@ -85,6 +85,7 @@ async def test_progress_however_slow_is_progress() -> None:
 async def test_waiting_for_postgresql_is_not_being_stuck() -> None:
     async with Watched() as watched:
         watched.ends[FIRST] = 1000
+        assert await watched.passes(LIMIT_S / 2)
         watched.waiting = True
         assert await watched.passes(LIMIT_S * 10)
         watched.waiting = False
@@ -96,6 +97,7 @@ async def test_waiting_for_postgresql_is_not_being_stuck() -> None:
 async def test_waiting_for_kafka_is_not_being_stuck(how: str) -> None:
     async with Watched() as watched:
         watched.ends[FIRST] = 1000
+        assert await watched.passes(LIMIT_S / 2)
         watched.broker = how
         assert await watched.passes(LIMIT_S * 10)
         watched.broker = "answers"

@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from kit.broker import Broker, Hook
+from kit.broker import Broker
+from kit.hooks import Hook
+from kit.members import Client
 from workers.consumers import group_of
 from workers.pipeline.clock import SystemClock
 from workers.pipeline.emit import Emitter
@@ -39,7 +41,7 @@ class Process:
 
     def __init__(self, broker: Broker, url: str, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
-        self.client = broker.connect(self.clock)
+        self.client = Client(broker, self.clock)
         self.database = HeldDatabase(url, max_connections=3)
         self.emitter = Emitter(self.client.producer(), self.clock)
         self.metrics = Metrics()

@@ -4,7 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+from kit.process import Process
 from schemas.refunds import RefundCommand, RefundIssue, RefundLookUp
+from workers.adapter import Adapter
+from workers.pipeline.clock import SystemClock
 from workers.providers.port import Answer
 
 SUCCEEDED = Answer(outcome="succeeded", provider_refund_id="re_1")
@@ -75,3 +78,17 @@ class PlayedProvider:
             return answer
         finally:
             self.running -= 1
+
+
+def adapter_of(process: Process, provider: PlayedProvider, concurrency: int = 5) -> Adapter:
+    """The adapter of a played provider, in a process."""
+    return Adapter(
+        provider,
+        process.emitter,
+        SystemClock(),
+        process.metrics,
+        process="one",
+        concurrency=concurrency,
+        deadline_s=10,
+        lease_s=30,
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -266,11 +267,18 @@ class KafkaProducer:
         try:
             async with asyncio.timeout(_GIVE_UP_S):
                 await stuck.stop()
-        except (TimeoutError, KafkaError) as error:
+        except Exception as error:  # noqa: BLE001 - a producer out of step ends in any way
             log.warning("producer.stop_failed", error=type(error).__name__)
-            # It waits for what it can't send, and would go on trying; who else waits for it must be told.
+            await self._cut_off(stuck)
+
+    @staticmethod
+    async def _cut_off(stuck: Any) -> None:
+        """It waits for what it can't send, and would go on trying; who else waits for it must be told."""
+        with suppress(Exception):
             await stuck.client.close()
+        with suppress(Exception):
             stuck._message_accumulator.fail_all(KafkaConnectionError("the producer was given up"))  # noqa: SLF001
+        with suppress(Exception):
             await stuck._sender.close()  # noqa: SLF001
 
 

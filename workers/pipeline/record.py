@@ -16,7 +16,7 @@ from schemas.base import Fault
 from workers.pipeline.messages import Handler, Incoming, Unreadable, Verdict, outgoing, pack
 from workers.pipeline.parking import Parked, park, parked_copy, record_parked
 from workers.pipeline.ports import Clock, Outgoing, Partition, by_partition
-from workers.store.database import Database, columns, is_passing, is_refused_value
+from workers.store.database import Database, columns, is_passing
 from workers.store.queries import sql
 
 log = structlog.get_logger()
@@ -194,13 +194,13 @@ def _verdict_on(message: Incoming | Unreadable, verdicts: Any, refused: Fault | 
 
 def _is_about_a_message(error: Exception) -> bool:
     """A fault in data or in a rule; anything else (a missing table, a wrong password) is about the whole program."""
-    if isinstance(error, asyncpg.PostgresError):
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
         return isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError)
-    return is_refused_value(error) if isinstance(error, asyncpg.InterfaceError) else True
+    return True
 
 
 def _fault_of(error: Exception) -> Fault:
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.PostgresError):
         constraint = getattr(error, "constraint_name", None)
         return Fault("cannot_be_recorded", constraint or "value", type(error).__name__)
     return Fault(INTERNAL_ERROR, "value", type(error).__name__)

@@ -37,18 +37,7 @@ def is_passing(error: BaseException) -> bool:
     """The same work may succeed later; nothing about the message is wrong."""
     if isinstance(error, RaceLostError):
         return True
-    return (
-        isinstance(error, _PASSING)
-        and not isinstance(error, (*_PERMANENT, asyncpg.ClientConfigurationError))
-        and not is_refused_value(error)
-    )
-
-
-def is_refused_value(error: BaseException) -> bool:
-    """The driver can't put a value into its column, a number that is too large for one; the server never saw it."""
-    if isinstance(error, asyncpg.ClientConfigurationError):
-        return False
-    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    return isinstance(error, _PASSING) and not isinstance(error, _PERMANENT)
 
 
 class Database:
