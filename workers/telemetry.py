@@ -108,9 +108,8 @@ class Metrics:
             self._messages.labels(worker, topic, kind, label).inc(count)
         self._emitted.labels(worker).inc(emitted)
 
-    def batch(self, worker: str, size: int, seconds: float) -> None:
+    def batch(self, worker: str, seconds: float) -> None:
         """A batch was recorded."""
-        del size
         self._batches.labels(worker).observe(seconds)
 
     def provider_call(self, provider: str, outcome: str, seconds: float) -> None:

@@ -25,7 +25,7 @@ async def prepare_topics(settings: Settings) -> list[str]:
     """Make what is missing, add partitions, set what is kept how long; gives a line for each change."""
     prefix = settings.topic_prefix
     changes = []
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         there = {one["topic"]: one for one in await admin.describe_topics() if not one["error_code"]}
         missing = [topic for topic in CATALOGUE if prefix + topic.name not in there]
         if missing:
@@ -52,8 +52,8 @@ async def prepare_topics(settings: Settings) -> list[str]:
 async def _commit_beginnings(settings: Settings) -> list[str]:
     changes = []
     for worker in CONSUMERS:
-        async with _group(settings, worker) as consumer:
-            places = await _places(consumer, settings, worker)
+        async with group_client(settings, worker) as consumer:
+            places = await places_of(consumer, settings, worker)
             beginnings = await consumer.beginning_offsets(places)
             fresh = {place: beginnings[place] for place in places if await consumer.committed(place) is None}
             if not fresh:
@@ -78,8 +78,8 @@ async def rewind_to_database(settings: Settings) -> list[str]:
         if worker == "sellers":
             continue  # faust keeps its own offsets; the table heals by the numbers of the outcomes
         group = group_of(worker, settings.topic_prefix)
-        async with _group(settings, worker) as consumer:
-            places = await _places(consumer, settings, worker)
+        async with group_client(settings, worker) as consumer:
+            places = await places_of(consumer, settings, worker)
             beginnings = await consumer.beginning_offsets(places)
             wanted = {place: decided.get((group, *place), beginnings[place]) for place in places}
             moved = {place: to for place, to in wanted.items() if await consumer.committed(place) != to}
@@ -99,8 +99,8 @@ async def accept_new_topic(settings: Settings, topic: str) -> list[str]:
         if topic not in {settings.topic_prefix + one.name for one in topics}:
             continue
         group = group_of(worker, settings.topic_prefix)
-        async with _group(settings, worker) as consumer:
-            places = [place for place in await _places(consumer, settings, worker) if place.topic == topic]
+        async with group_client(settings, worker) as consumer:
+            places = [place for place in await places_of(consumer, settings, worker) if place.topic == topic]
             await _commit_alone(consumer, group, await consumer.beginning_offsets(places))
             changes.append(f"{group} begins anew on {topic}")
     for table in ("emissions", "consumer_offsets"):
@@ -131,7 +131,7 @@ def _new(topic: Topic, settings: Settings) -> NewTopic:
     )
 
 
-async def _places(consumer: Any, settings: Settings, worker: str) -> list[TopicPartition]:
+async def places_of(consumer: Any, settings: Settings, worker: str) -> list[TopicPartition]:
     """Every partition that a worker reads, assigned to the consumer without joining the group."""
     places = []
     for topic in CONSUMERS[worker]:
@@ -148,7 +148,8 @@ async def _places(consumer: Any, settings: Settings, worker: str) -> list[TopicP
 
 
 @asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[Any]:
+async def admin_client(settings: Settings) -> AsyncIterator[Any]:
+    """An admin client of Kafka for as long as a block lasts."""
     admin = AIOKafkaAdminClient(**settings.kafka().client())
     await admin.start()
     try:
@@ -158,7 +159,8 @@ async def _admin(settings: Settings) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def _group(settings: Settings, worker: str) -> AsyncIterator[Any]:
+async def group_client(settings: Settings, worker: str) -> AsyncIterator[Any]:
+    """A client that speaks for a worker's group without joining it."""
     names = [settings.topic_prefix + topic.name for topic in CONSUMERS[worker]]
     consumer = AIOKafkaConsumer(
         **settings.kafka().client(), group_id=group_of(worker, settings.topic_prefix), enable_auto_commit=False

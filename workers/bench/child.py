@@ -5,7 +5,6 @@ batch in hand to the last commit, so that starting up counts for neither.
 """
 
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -36,8 +35,8 @@ class _Stopwatch(Metrics):
         self.ended = asyncio.Event()
         self.seconds = 0.0
 
-    def batch(self, worker: str, size: int, seconds: float) -> None:
-        super().batch(worker, size, seconds)
+    def batch(self, worker: str, seconds: float) -> None:
+        super().batch(worker, seconds)
         self.batches += 1
         self.started = self.started or time.monotonic() - seconds
 
@@ -51,7 +50,6 @@ class _Stopwatch(Metrics):
 
 async def run_annul(count: int) -> dict[str, float]:
     """The real worker: decide, record, send, commit."""
-    gc.set_threshold(50_000, 20, 50)  # as a worker process does
     process = Process(Settings.read())
     watch = process.metrics = _Stopwatch(count)
     pipeline = process.pipeline(Cancellations(process.policy))

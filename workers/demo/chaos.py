@@ -19,9 +19,7 @@ async def break_things(
         await asyncio.sleep(_FIRST_S)
     if kill:
         await _kill_each(annul, console)
-    if outage == "postgres":
-        await _take_away(annul, console, outage, outage_s)
-    if outage == "kafka":
+    if outage:
         await _take_away(annul, console, outage, outage_s)
 
 

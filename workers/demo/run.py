@@ -95,7 +95,7 @@ async def _traffic(wishes: Wishes, annul: RunningAnnul, database: Database, cons
         async with _breaking(wishes, annul, console):
             await _send(planned, wishes.lasting_s, KafkaProducer(settings.kafka()), progress, sending)
         try:
-            await until_settled(database, settings.kafka(), wishes.within_s, tell, chats=True)
+            await until_settled(database, settings, wishes.within_s, tell, chats=True)
         except UnsettledError as error:
             console.print(f"[red]{error}[/red]")
             return False

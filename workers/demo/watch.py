@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from workers.consumers import CONSUMERS, group_of
-from workers.pipeline.kafka_settings import KafkaSettings
+from workers.consumers import CONSUMERS
+from workers.settings import Settings
 from workers.store.database import Database, is_passing
+from workers.topics import group_client, places_of
 
 _LOOK_EVERY_S = 0.5
 _QUIET_LOOKS = 3
@@ -19,32 +18,19 @@ class UnsettledError(Exception):
     """Something did not come to its end in time; says what."""
 
 
-async def lag(kafka: KafkaSettings) -> dict[str, int]:
+async def lag(settings: Settings) -> dict[str, int]:
     """Records that each group has not committed yet."""
     found = {}
-    for worker, topics in CONSUMERS.items():
-        consumer = AIOKafkaConsumer(
-            **kafka.client(), group_id=group_of(worker, kafka.topic_prefix), enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            names = [kafka.topic_prefix + topic.name for topic in topics]
-            await consumer._client.set_topics(names)  # noqa: SLF001 - know the partitions without joining the group
-            places = [
-                TopicPartition(name, number)
-                for name in names
-                for number in sorted(consumer.partitions_for_topic(name) or ())
-            ]
-            consumer.assign(places)
+    for worker in CONSUMERS:
+        async with group_client(settings, worker) as consumer:
+            places = await places_of(consumer, settings, worker)
             ends = await consumer.end_offsets(places)
             found[worker] = sum([ends[place] - (await consumer.committed(place) or 0) for place in places])
-        finally:
-            await consumer.stop()
     return found
 
 
 async def until_settled(
-    database: Database, kafka: KafkaSettings, within_s: float, tell: Callable[[Any], None], *, chats: bool
+    database: Database, settings: Settings, within_s: float, tell: Callable[[Any], None], *, chats: bool
 ) -> None:
     """Until no refund moves, every chat is closed and nothing lies unread. Raises UnsettledError."""
     until = time.monotonic() + within_s
@@ -65,5 +51,5 @@ async def until_settled(
         if waiting:
             quiet, left = 0, dict(row)
             continue
-        unread = {worker: count for worker, count in (await lag(kafka)).items() if count}
+        unread = {worker: count for worker, count in (await lag(settings)).items() if count}
         quiet, left = (quiet + 1, None) if not unread else (0, unread)

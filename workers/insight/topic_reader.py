@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from workers.pipeline.ports import Partition, Record
 from workers.settings import Settings
+from workers.topics import admin_client
 
 _BATCH: Final = 2000
 _POLL_MS: Final = 500
@@ -83,22 +83,12 @@ async def reading(settings: Settings, topic: str) -> AsyncIterator[TopicReader]:
 
 async def topics_there(settings: Settings) -> set[str]:
     """The names of all topics."""
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         return set(await admin.list_topics())
 
 
 async def committed_offsets(settings: Settings, group: str, topic: str) -> dict[int, int]:
     """How far a group says that it is, by partition; partitions that it never committed are missing."""
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         found = await admin.list_consumer_group_offsets(group)
     return {place.partition: kept.offset for place, kept in found.items() if place.topic == topic and kept.offset >= 0}
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(**settings.kafka().client())
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()

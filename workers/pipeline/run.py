@@ -216,7 +216,7 @@ class Pipeline:
             log.warning("batch.fenced", group=self.group)
             self._positions.clear()
             return
-        self._metrics.batch(self.name, len(messages), self._clock.monotonic() - started)
+        self._metrics.batch(self.name, self._clock.monotonic() - started)
         for part in recorded:
             self._positions.update((place, end) for place, end in part.offsets.items() if place in self._positions)
             self._handler.perform(part.effects)
