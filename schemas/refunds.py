@@ -31,6 +31,7 @@ RefundState = Literal[
     "bounced",
     "redirected",
     "needs_review",
+    "settled_elsewhere",
 ]
 RetryAfter = Annotated[int, msgspec.Meta(ge=0, le=30 * 24 * 3600)]
 
@@ -87,6 +88,27 @@ class RefundDue(Message, frozen=True, kw_only=True):
     refund_id: Id
     order_id: Id
     revision: Ordinal
+
+
+class RefundFlagged(Message, frozen=True, kw_only=True):
+    """Something about a refund doesn't add up: a person must look. Internal to Annul.
+
+    `code` says what: a dispute, or what a comparison with the provider's list found.
+    """
+
+    refund_id: Id
+    order_id: Id
+    code: Code
+    provider_refund_id: Id | None = None
+    observed_at: Time
+
+
+class RefundAction(Message, frozen=True, kw_only=True):
+    """A person asked for something to be done; what, stands in PostgreSQL under `action_id`. Internal to Annul."""
+
+    refund_id: Id
+    order_id: Id
+    action_id: Id
 
 
 class RefundEvent(Message, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import msgspec
 from schemas.base import Message
 from schemas.chats import ChatCommand
 from schemas.envelope import decoders
+from schemas.notifications import NotificationRequested
 from schemas.orders import (
     OrderAccepted,
     OrderCancelled,
@@ -17,8 +18,18 @@ from schemas.orders import (
     OrderRefused,
 )
 from schemas.payouts import PayoutDecided, PayoutRequested
-from schemas.refunds import OrderRefunded, RefundDue, RefundEvent, RefundIssue, RefundLookUp, RefundResult
+from schemas.refunds import (
+    OrderRefunded,
+    RefundAction,
+    RefundDue,
+    RefundEvent,
+    RefundFlagged,
+    RefundIssue,
+    RefundLookUp,
+    RefundResult,
+)
 from schemas.sellers import SellerOutcome, SellerStatistics
+from schemas.webhooks import ProviderWebhook
 
 _DAY_MS: Final = 24 * 3600 * 1000
 _KEPT_MS: Final = 30 * _DAY_MS
@@ -70,7 +81,15 @@ REFUNDS_COMMANDS: Final[dict[str, Topic]] = {
     for provider in ("wallet", "paypal", "card")
 }
 REFUNDS_RESULTS: Final = Topic("refunds.results.v1", "inside", "order_id", {"refund.result": RefundResult})
-REFUNDS_DUE: Final = Topic("refunds.due.v1", "inside", "order_id", {"refund.due": RefundDue})
+REFUNDS_DUE: Final = Topic(
+    "refunds.due.v1",
+    "inside",
+    "order_id",
+    {"refund.due": RefundDue, "refund.flagged": RefundFlagged, "refund.action": RefundAction},
+)
+PROVIDERS_WEBHOOKS: Final = Topic(
+    "providers.webhooks.v1", "inside", "provider event id", {"provider.webhook": ProviderWebhook}
+)
 SELLERS_OUTCOMES: Final = Topic("sellers.outcomes.v1", "inside", "seller_id", {"seller.outcome": SellerOutcome})
 REFUNDS_EVENTS: Final = Topic(
     "refunds.events.v1",
@@ -108,6 +127,9 @@ PAYOUTS_DECIDED: Final = Topic(
     "order_id",
     {"payout.allowed": PayoutDecided, "payout.refused": PayoutDecided},
 )
+NOTIFICATIONS_REQUESTED: Final = Topic(
+    "notifications.requested.v1", "out", "recipient id", {"notification.requested": NotificationRequested}
+)
 PARKED: Final = Topic("annul.parked.v1", "out", "the original key", {}, max_message_bytes=4 * 1_048_576)
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
@@ -116,12 +138,14 @@ CATALOGUE: Final[tuple[Topic, ...]] = (
     *REFUNDS_COMMANDS.values(),
     REFUNDS_RESULTS,
     REFUNDS_DUE,
+    PROVIDERS_WEBHOOKS,
     SELLERS_OUTCOMES,
     REFUNDS_EVENTS,
     CHATS_COMMANDS,
     SELLERS_STATISTICS,
     ORDERS_REFUSED,
     PAYOUTS_DECIDED,
+    NOTIFICATIONS_REQUESTED,
     PARKED,
 )
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in CATALOGUE}

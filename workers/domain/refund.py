@@ -110,7 +110,7 @@ def decide_due(refund: Refund, due: RefundDue, at: Situation) -> RefundDecision:
             return _ask(refund, at, policy.pending_look_up_s)
         case "succeeded":
             return _audit(refund, at)
-        case "declined" | "bounced" | "redirected" | "needs_review":
+        case "declined" | "bounced" | "redirected" | "needs_review" | "settled_elsewhere":
             return RefundDecision(refund=refund)
         case _:
             assert_never(refund.state)

@@ -18,6 +18,7 @@ TRANSITIONS: Final[dict[RefundState, frozenset[RefundState]]] = {
     "bounced": frozenset({"redirected", "needs_review"}),
     "redirected": frozenset(),
     "needs_review": frozenset(),
+    "settled_elsewhere": frozenset(),
 }
 """Which state may follow which (SPEC §4); leaving review takes a person."""
 

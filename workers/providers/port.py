@@ -1,6 +1,8 @@
 """The port that every payment provider's adapter fills."""
 
-from typing import Protocol
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -22,6 +24,25 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: int | None = None
 
 
+class ListedRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund as it stands in a provider's own list, whoever made it."""
+
+    provider_refund_id: str
+    reference: str | None
+    """The payment it is of, as a tender names it; None where the list doesn't tell."""
+    refund_id: str | None
+    """Ours, where the provider's copy carries it."""
+    standing: Literal["pending", "succeeded", "failed"]
+    amount_minor: int
+    """In ISO 4217's minor unit."""
+    currency: str
+    made_at: datetime
+
+
+class ListFailed(Exception):
+    """The provider's list could not be read to its end; nothing may be concluded from what was read."""
+
+
 class Provider(Protocol):
     """Moves money at one provider. Never raises for what the provider did: every such end is an `Answer`."""
 
@@ -33,6 +54,17 @@ class Provider(Protocol):
 
     async def look_up(self, command: RefundLookUp) -> Answer:
         """Ask what became of the refund; `not_found` where the provider knows none. Moves no money."""
+        ...
+
+    async def probe(self) -> Answer:
+        """Ask for something that moves no money and needs our credentials: is the provider there, and are they good?
+
+        `succeeded` where it answered as it should; else what stands in the way, as for any call.
+        """
+        ...
+
+    def list_refunds(self, since: datetime, until: datetime) -> AsyncIterator[ListedRefund]:
+        """All refunds made in a period, in no order. Raises ListFailed."""
         ...
 
     async def close(self) -> None:
