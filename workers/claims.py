@@ -14,6 +14,7 @@ from schemas.base import Fault
 from schemas.refunds import Outcome, RefundCommand, RefundIssue, RefundLookUp, RefundResult
 from schemas.topics import REFUNDS_RESULTS
 from workers.domain.emission import Emission, emission
+from workers.domain.refund_results import DISPUTED, KEY_RETENTION_PASSED
 from workers.pipeline.messages import Incoming, Verdict
 from workers.store.database import columns
 from workers.store.queries import sql
@@ -22,14 +23,22 @@ from workers.store.queries import sql
 class ClaimAnswer(msgspec.Struct, frozen=True):
     """Whether a command may go to the provider; `client_id` of the refund where it is known."""
 
-    word: Literal["claimed", "stale", "unknown", "contradicts"]
+    word: Literal["claimed", "stale", "unknown", "contradicts", "key_forgotten", "disputed"]
     client_id: str | None = None
 
 
 async def claim(
-    connection: Any, commands: Sequence[RefundIssue], claimed_by: str, lease: timedelta
+    connection: Any,
+    commands: Sequence[RefundIssue],
+    claimed_by: str,
+    lease: timedelta,
+    *,
+    key_kept: timedelta | None = None,
 ) -> list[ClaimAnswer]:
-    """An answer a command, in order. Of two copies in one batch the first is claimed, the second stale."""
+    """An answer a command, in order. Of two copies in one batch the first is claimed, the second stale.
+
+    `key_kept` is how long after a key's first claim a call with it may still begin; None: for ever.
+    """
     if not commands:
         return []
     wanted = [
@@ -45,7 +54,7 @@ async def claim(
         )
         for command in commands
     ]
-    rows = await connection.fetch(sql("claim_attempts"), *columns(wanted, 8), claimed_by, lease)
+    rows = await connection.fetch(sql("claim_attempts"), *columns(wanted, 8), claimed_by, lease, key_kept)
     answers = []
     taken = set()
     for command, row in zip(commands, rows, strict=True):
@@ -57,13 +66,21 @@ async def claim(
         elif row["claimed"] and place not in taken:
             taken.add(place)
             answers.append(ClaimAnswer("claimed", row["client_id"]))
+        elif row["disputed"] or row["forgotten"]:
+            answers.append(ClaimAnswer("disputed" if row["disputed"] else "key_forgotten"))
         else:
             answers.append(ClaimAnswer("stale"))
     return answers
 
 
-def refused(answer: ClaimAnswer) -> Verdict:
-    """The verdict on a command that was not claimed."""
+def refused(command: RefundIssue, answer: ClaimAnswer, now: datetime) -> Verdict:
+    """The verdict on a command that was not claimed, and so never reaches the provider."""
+    if answer.word == "key_forgotten":
+        # Sent again it might be carried out anew: only a look-up may follow (protocol rule 2).
+        return Verdict("refused", (result_of(command, "uncertain", now, code=KEY_RETENTION_PASSED),))
+    if answer.word == "disputed":
+        # The client's bank may take the money back: refunded as well, the seller would be debited twice.
+        return Verdict("refused", (result_of(command, "rejected", now, code=DISPUTED),))
     if answer.word == "unknown":
         return Verdict("parked", fault=Fault("unknown_refund", "refund_id", "no refund has this id"))
     if answer.word == "contradicts":
@@ -100,7 +117,8 @@ def result_of(
     )
     # A claimed attempt is called once; a look-up may be repeated, and each answer is an observation of its own.
     asked = () if look_up_no is None else (str(look_up_no), command.issued_at.isoformat())
-    cause = (command.refund_id, str(command.attempt), data.via, *asked)
+    unclaimed = (code,) if code in (KEY_RETENTION_PASSED, DISPUTED) else ()
+    cause = (command.refund_id, str(command.attempt), data.via, *asked, *unclaimed)
     return emission(REFUNDS_RESULTS, command.order_id, "refund.result", data, now, *cause)
 
 

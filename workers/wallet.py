@@ -47,7 +47,7 @@ class Wallet(DatabaseHandler):
                 continue
             answer = next(answers)
             if answer.word != "claimed":
-                verdicts.append(refused(answer))
+                verdicts.append(refused(command, answer, now))
                 continue
             assert answer.client_id is not None
             credits_.append(ledger.wallet_credit(command, answer.client_id, now))

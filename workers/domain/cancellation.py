@@ -144,6 +144,7 @@ def _refund(
             first_issued_at=now,
             issued_at=now,
             state_since=now,
+            give_up_at=now + policy.refunds.give_up_after,
         )
         refunds.append(refund)
         transfers.append(ledger.requested(refund, now))

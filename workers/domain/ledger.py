@@ -7,10 +7,13 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.refunds import RefundIssue
 from workers.domain.refund_types import Refund
 
+SUSPENSE: Final = "suspense"
+"""What a person has to clear: below zero by what was paid twice, above by what somebody paid by other means."""
 SETTLED: Final = "refund_settled"
 
 
@@ -66,29 +69,75 @@ def opened(
 
 def requested(refund: Refund, now: datetime) -> Transfer:
     """The money leaves escrow and is on its way back."""
-    return _line(refund, "refund_requested", escrow(refund.order_id), f"refunding:{refund.provider}", now)
+    return _line(refund, "refund_requested", escrow(refund.order_id), under_way(refund.provider), now)
 
 
 def settled(refund: Refund, now: datetime) -> Transfer:
-    """The money has arrived."""
-    return _line(refund, SETTLED, f"refunding:{refund.provider}", payee(refund.provider, refund.client_id), now)
+    """The money has arrived, with the provider's refund that the refund names."""
+    return _of_fact(refund, SETTLED, under_way(refund.provider), _payee(refund), refund.provider_refund_id, now)
 
 
 def bounced(refund: Refund, now: datetime) -> Transfer:
     """The money came back: it is on its way again."""
-    return _line(
-        refund, "refund_bounced", payee(refund.provider, refund.client_id), f"refunding:{refund.provider}", now
+    return _of_fact(
+        refund, "refund_bounced", _payee(refund), under_way(refund.provider), refund.provider_refund_id, now
     )
+
+
+def overpaid(refund: Refund, provider_refund_id: str, now: datetime) -> Transfer:
+    """The provider paid once more than it should have: nothing of the order is behind it."""
+    return _of_fact(refund, "overpaid", SUSPENSE, _payee(refund), provider_refund_id, now)
+
+
+def overpaid_returned(refund: Refund, provider_refund_id: str, now: datetime) -> Transfer:
+    """What was paid too much came back."""
+    return _of_fact(refund, "overpaid_returned", _payee(refund), SUSPENSE, provider_refund_id, now)
+
+
+def redirected(old: Refund, new: Refund, now: datetime) -> tuple[Transfer, ...]:
+    """The money goes another way. With a new key it stays where it was: on its way through the same provider."""
+    if old.provider == new.provider:
+        return ()
+    return (_line(new, "refund_redirected", under_way(old.provider), under_way(new.provider), now),)
+
+
+def redirect_withdrawn(old: Refund, new: Refund, now: datetime) -> tuple[Transfer, ...]:
+    """The old way has worked after all, before anyone went the new one."""
+    if old.provider == new.provider:
+        return ()
+    return (_line(new, "redirect_withdrawn", under_way(new.provider), under_way(old.provider), now),)
+
+
+def settled_elsewhere(refund: Refund, now: datetime) -> Transfer:
+    """A person paid by other means: what was on its way is owed to whoever paid."""
+    return _line(refund, "settled_elsewhere", under_way(refund.provider), SUSPENSE, now)
 
 
 def wallet_credit(command: RefundIssue, client_id: str, now: datetime) -> Transfer:
     """The wallet's refund, which is this line itself."""
-    return _line(command, SETTLED, "refunding:wallet", payee("wallet", client_id), now)
+    return _line(command, SETTLED, under_way("wallet"), payee("wallet", client_id), now)
 
 
 def credit_id(refund_id: str) -> str:
-    """The id of the line by which a refund arrives."""
+    """The id of the line by which a wallet's refund arrives."""
     return f"{SETTLED}:{refund_id}"
+
+
+def under_way(provider: str) -> str:
+    """Account of the money that is on its way back through a provider."""
+    return f"refunding:{provider}"
+
+
+def _payee(refund: Refund) -> str:
+    return payee(refund.provider, refund.client_id)
+
+
+def _of_fact(
+    refund: Refund, kind: str, debit: str, credit: str, provider_refund_id: str | None, now: datetime
+) -> Transfer:
+    """A line about one of the provider's refunds: each is posted once, and a refund may have several."""
+    line = _line(refund, kind, debit, credit, now)
+    return line if provider_refund_id is None else replace(line, transfer_id=f"{line.transfer_id}:{provider_refund_id}")
 
 
 def _line(refund: Refund | RefundIssue, kind: str, debit: str, credit: str, now: datetime) -> Transfer:

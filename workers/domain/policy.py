@@ -20,6 +20,8 @@ class RefundPolicy(msgspec.Struct, frozen=True, kw_only=True):
     pending_look_up_s: float = 3600.0
     pending_limit: timedelta = timedelta(days=30)
     uncertain_limit: timedelta = timedelta(days=5)
+    gate_limit: timedelta = timedelta(days=5)
+    """So long a provider may leave open whether something of a declined or bounced refund is alive."""
     audit_after: tuple[timedelta, ...] = (
         timedelta(days=1),
         timedelta(days=5),
@@ -31,6 +33,16 @@ class RefundPolicy(msgspec.Struct, frozen=True, kw_only=True):
     )
     """How long a provider remembers an idempotency key; the wallet never forgets."""
     longest_stall: timedelta = timedelta(minutes=10)
+    """How long a process may have been stopped and still wake up and call, the call itself included."""
+    redirects_itself: bool = True
+    """Whether a refund that its instrument can't take goes to the client's wallet without a person's word."""
+    refusals_before_renewal: int = 3
+    """So often the same key is sent again after a refusal that the provider stores; then a new key is needed."""
+
+    def key_kept(self, provider: str) -> timedelta | None:
+        """How long after a key's first use a call with it may still begin, stalls taken off; None: for ever."""
+        kept = self.key_retention.get(provider)
+        return None if kept is None else kept - self.longest_stall
 
 
 class ChatPolicy(msgspec.Struct, frozen=True, kw_only=True):

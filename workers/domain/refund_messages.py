@@ -1,6 +1,7 @@
 """What is sent of a refund: commands, events, and the due row that looks at it again."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
@@ -9,6 +10,9 @@ from schemas.topics import REFUNDS_COMMANDS, REFUNDS_DUE, REFUNDS_EVENTS
 from workers.domain.emission import Emission, Later, emission
 from workers.domain.policy import RefundPolicy
 from workers.domain.refund_types import Refund
+
+_SEARCHABLE: Final = frozenset({"card"})
+"""Providers whose look-up without an id finds every refund that carries ours."""
 
 
 def issue_of(refund: Refund, now: datetime, policy: RefundPolicy) -> Emission:
@@ -25,20 +29,24 @@ def issue_of(refund: Refund, now: datetime, policy: RefundPolicy) -> Emission:
         attempt=refund.attempt,
         issued_at=refund.issued_at,
         first_issued_at=refund.first_issued_at,
-        not_after=_not_after(refund, policy),
+        not_after=not_after(refund, policy),
     )
     topic = REFUNDS_COMMANDS[refund.provider]
     return emission(topic, refund.order_id, "refund.issue", data, now, refund.refund_id, str(refund.attempt))
 
 
-def look_up_of(refund: Refund, now: datetime, policy: RefundPolicy) -> Emission:
-    """`refund.look_up`: the command to ask the provider what became of the refund."""
+def look_up_of(refund: Refund, now: datetime, policy: RefundPolicy, *, all_of_it: bool = False) -> Emission:
+    """`refund.look_up`: the command to ask the provider what became of the refund.
+
+    `all_of_it` asks for whatever the provider may have made of it, not only for the one refund that is known.
+    """
+    known_id = None if all_of_it and refund.provider in _SEARCHABLE else refund.provider_refund_id
     issue = issue_of(refund, now, policy).data
     data = msgspec.convert(
         {
             **msgspec.structs.asdict(issue),
             "issued_at": now,
-            "provider_refund_id": refund.provider_refund_id,
+            "provider_refund_id": known_id,
             "look_up_no": refund.look_up_no,
         },
         RefundLookUp,
@@ -86,18 +94,20 @@ def event_of(refund: Refund, type_: str, now: datetime) -> Emission:
     return emission(REFUNDS_EVENTS, refund.order_id, type_, data, now, refund.refund_id, str(refund.revision))
 
 
-def key_forgotten_at(refund: Refund, policy: RefundPolicy) -> datetime:
-    """From here on the same key might execute anew; the longest stall is taken off for calls in flight."""
-    kept = policy.key_retention.get(refund.provider)
-    if kept is None:
-        return refund.first_issued_at + policy.give_up_after + timedelta(days=1)
-    return refund.first_issued_at + kept - policy.longest_stall - timedelta(seconds=policy.lease_s)
+def key_forgotten_at(first_use: datetime, provider: str, policy: RefundPolicy) -> datetime | None:
+    """From here on a key that was first used then might execute anew; None where it is never forgotten.
+
+    The longest stall is taken off, for calls that are still under way.
+    """
+    kept = policy.key_retention.get(provider)
+    return None if kept is None else first_use + kept - policy.longest_stall - timedelta(seconds=policy.lease_s)
+
+
+def not_after(refund: Refund, policy: RefundPolicy) -> datetime | None:
+    """Until when an adapter that can't claim may call: counted from the first issue, the earliest possible use."""
+    return key_forgotten_at(refund.first_issued_at, refund.provider, policy)
 
 
 def wake_id(refund: Refund) -> str:
     """The one due row of a refund."""
     return f"refund:{refund.refund_id}"
-
-
-def _not_after(refund: Refund, policy: RefundPolicy) -> datetime | None:
-    return None if refund.provider == "wallet" else key_forgotten_at(refund, policy)

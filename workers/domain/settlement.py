@@ -8,13 +8,16 @@ from msgspec.structs import replace
 from workers.domain.cancellation import order_refunded
 from workers.domain.emission import Emission
 from workers.domain.order_types import Order
-from workers.domain.refund_types import Refund
+from workers.domain.refund_types import SETTLED, Refund
 
 
 def settle_order(order: Order, refunds: Iterable[Refund], now: datetime) -> tuple[Order, Emission | None]:
-    """`order.refunded` where every refund of the order has succeeded and nobody was told yet."""
-    known = tuple(refunds)
-    if order.refunded_at is not None or not known or any(refund.state != "succeeded" for refund in known):
+    """`order.refunded` where every refund of the order is settled and nobody was told yet.
+
+    A redirected refund counts as the one that took its place.
+    """
+    live = [refund for refund in refunds if refund.state != "redirected"]
+    if order.refunded_at is not None or not live or any(refund.state not in SETTLED for refund in live):
         return order, None
     settled = replace(order, refunded_at=now, revision=order.revision + 1)
-    return settled, order_refunded(settled, sum(refund.amount_minor for refund in known), now)
+    return settled, order_refunded(settled, sum(refund.amount_minor for refund in live), now)

@@ -27,6 +27,9 @@ _REFUND_CHANGES = (
     "code",
     "visible_by",
     "redirected_to",
+    "gate",
+    "gate_look_up",
+    "gate_action",
     "revision",
 )
 
@@ -99,10 +102,18 @@ async def lock_sellers(connection: Any, seller_ids: Collection[str]) -> dict[str
 
 
 async def update_refunds(connection: Any, refunds: Collection[Refund]) -> None:
-    """Move refunds on; what a refund is for never changes."""
-    rows = [tuple(getattr(refund, name) for name in _REFUND_CHANGES) for refund in refunds]
-    if rows:
-        await connection.execute(sql("update_refunds"), *columns(rows, 0))
+    """Move refunds on; what a refund is for never changes.
+
+    What is given up comes first: a tender has one live refund at a time, in between two statements too.
+    """
+    for given_up in (True, False):
+        rows = [
+            tuple(getattr(refund, name) for name in _REFUND_CHANGES)
+            for refund in refunds
+            if (refund.state == "redirected") == given_up
+        ]
+        if rows:
+            await connection.execute(sql("update_refunds"), *columns(rows, 0))
 
 
 class Agenda:

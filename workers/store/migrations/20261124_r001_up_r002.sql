@@ -14,8 +14,10 @@ ALTER TABLE refunds ENABLE TRIGGER refunds_kept;
 ALTER TABLE refunds DROP CONSTRAINT refunds_state_check, ADD CONSTRAINT refunds_state_check CHECK (state IN (
   'requested', 'pending', 'succeeded', 'declined', 'retrying', 'uncertain', 'bounced', 'redirected', 'needs_review',
   'settled_elsewhere'));
-ALTER TABLE refunds ADD CONSTRAINT refunds_gate_check CHECK (
+ALTER TABLE refunds ADD CONSTRAINT refunds_gate_of_state CHECK (
   gate IS NULL OR state IN ('declined', 'bounced', 'retrying', 'needs_review'));
+-- A refund names the one that takes its place in the statement before that one is there.
+ALTER TABLE refunds ALTER CONSTRAINT refunds_redirected_to_fkey DEFERRABLE INITIALLY DEFERRED;
 -- A dispute names the payment and nothing else.
 CREATE INDEX refunds_reference ON refunds (reference) WHERE provider <> 'wallet';
 
@@ -54,6 +56,20 @@ CREATE TABLE refund_steps (
 );
 CREATE TRIGGER refund_steps_append_only BEFORE UPDATE OR DELETE ON refund_steps
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
+
+-- What is known from before. A bounced refund was sent straight to review, and counted as settled all the same.
+ALTER TABLE refunds DISABLE TRIGGER refunds_kept;
+UPDATE refunds AS r SET settled_at = NULL
+ WHERE EXISTS (SELECT FROM ledger_transfers AS l
+                WHERE l.order_id = r.order_id AND l.refund_id = r.refund_id AND l.kind = 'refund_bounced');
+ALTER TABLE refunds ENABLE TRIGGER refunds_kept;
+INSERT INTO refund_facts (refund_id, provider_refund_id, standing, code, heard_at)
+SELECT refund_id, provider_refund_id,
+       CASE WHEN settled_at IS NOT NULL THEN 'succeeded' WHEN state = 'pending' THEN 'pending' ELSE 'failed' END,
+       code, state_since
+  FROM refunds WHERE provider_refund_id IS NOT NULL;
+INSERT INTO refund_steps (refund_id, revision, state_before, state, code, stepped_at, message_id)
+SELECT refund_id, revision, 'requested', state, code, state_since, 'migration' FROM refunds WHERE state <> 'requested';
 
 -- ---------------------------------------------------------------- what providers say by themselves
 

@@ -24,7 +24,8 @@ SELECT r.order_id AS subject,
  ORDER BY subject LIMIT $1
 
 -- name: verify_i1_all_back_once_told
--- Once order.refunded is out, each tender's due is back. One that bounced since is excepted: it had arrived.
+-- Once order.refunded is out, each tender's due is back, or a person paid it elsewhere. One that bounced since is
+-- excepted: it had arrived.
 SELECT o.order_id AS subject,
        format('order.refunded is out, but of tender %s %s is due and %s went back (minor units of %s)', t.tender_id,
               t.captured_minor - t.refunded_minor, b.back, o.currency) AS detail
@@ -32,10 +33,13 @@ SELECT o.order_id AS subject,
  CROSS JOIN LATERAL jsonb_to_recordset(convert_from(o.escrow, 'UTF8')::jsonb -> 'tenders')
        AS t(tender_id text, captured_minor bigint, refunded_minor bigint)
   LEFT JOIN (
-    SELECT order_id, tender_id,
-           sum(amount_minor) FILTER (WHERE state IN ('succeeded', 'pending')) AS back,
-           bool_or(settled_at IS NOT NULL AND state <> 'succeeded') AS bounced
-      FROM refunds GROUP BY order_id, tender_id
+    SELECT r.order_id, r.tender_id,
+           sum(r.amount_minor) FILTER (WHERE r.state IN ('pending', 'settled_elsewhere') OR r.settled_at IS NOT NULL)
+             AS back,
+           bool_or(EXISTS (SELECT FROM ledger_transfers AS l
+                            WHERE l.order_id = r.order_id AND l.refund_id = r.refund_id AND l.kind = 'refund_bounced'))
+             AS bounced
+      FROM refunds AS r GROUP BY r.order_id, r.tender_id
   ) AS r ON r.order_id = o.order_id AND r.tender_id = t.tender_id
  CROSS JOIN LATERAL (SELECT COALESCE(r.back, 0) AS back) AS b
  WHERE o.refunded_at IS NOT NULL AND r.bounced IS NOT TRUE AND b.back <> t.captured_minor - t.refunded_minor
@@ -46,7 +50,8 @@ SELECT o.order_id AS subject,
 SELECT o.order_id AS subject, 'everything is back, but order.refunded was never told' AS detail
   FROM orders AS o
  WHERE o.cancelled_at IS NOT NULL AND o.refunded_at IS NULL
-   AND NOT EXISTS (SELECT FROM refunds AS r WHERE r.order_id = o.order_id AND r.state <> 'succeeded')
+   AND NOT EXISTS (SELECT FROM refunds AS r
+                    WHERE r.order_id = o.order_id AND r.state NOT IN ('succeeded', 'settled_elsewhere', 'redirected'))
  ORDER BY subject LIMIT $1
 
 -- name: verify_i1_refunds_of_tenders
@@ -95,31 +100,67 @@ SELECT b.account AS subject,
  ORDER BY subject LIMIT $1
 
 -- name: verify_i3_lines_agree_with_state
--- The wallet's own line is its refund: it is there from the claim on, before anyone has heard of it.
+-- What arrived and did not come back is what the refund says. The wallet's own line is its refund: it is there from the
+-- claim on, before anyone has heard of it.
 WITH posted AS (
   SELECT refund_id,
          count(*) FILTER (WHERE kind = 'refund_requested') AS requested,
+         count(*) FILTER (WHERE kind = 'refund_redirected') AS redirected,
+         count(*) FILTER (WHERE kind = 'redirect_withdrawn') AS withdrawn,
          count(*) FILTER (WHERE kind = 'refund_settled') AS settled,
-         count(*) FILTER (WHERE kind = 'refund_bounced') AS bounced
+         count(*) FILTER (WHERE kind = 'refund_bounced') AS bounced,
+         count(*) FILTER (WHERE kind = 'settled_elsewhere') AS elsewhere
     FROM ledger_transfers WHERE refund_id IS NOT NULL
    GROUP BY refund_id
 ), compared AS (
-  SELECT r.refund_id, r.state, r.redirected_from,
-         COALESCE(p.requested, 0) AS requested, COALESCE(p.settled, 0) AS settled, COALESCE(p.bounced, 0) AS bounced,
-         r.state IN ('succeeded', 'bounced') OR r.settled_at IS NOT NULL AS has_arrived,
-         r.provider = 'wallet' AND r.state IN ('requested', 'uncertain', 'needs_review')
-           AND EXISTS (SELECT FROM refund_attempts AS a WHERE a.refund_id = r.refund_id) AS may_have_arrived,
-         r.state = 'bounced' AS has_bounced,
-         r.state IN ('needs_review', 'redirected') AND r.settled_at IS NOT NULL AS may_have_bounced
-    FROM refunds AS r LEFT JOIN posted AS p USING (refund_id)
+  SELECT r.refund_id, r.state,
+         COALESCE(p.requested, 0) AS requested, COALESCE(p.redirected, 0) AS redirected,
+         COALESCE(p.withdrawn, 0) AS withdrawn, COALESCE(p.settled, 0) - COALESCE(p.bounced, 0) AS there,
+         COALESCE(p.elsewhere, 0) AS elsewhere,
+         (r.redirected_from IS NULL)::int AS is_first,
+         (f.provider IS DISTINCT FROM r.provider AND f.refund_id IS NOT NULL)::int AS is_redirect,
+         (r.redirected_to = r.redirected_from AND f.provider IS DISTINCT FROM r.provider)::int AS is_withdrawn,
+         (r.settled_at IS NOT NULL)::int AS has_arrived,
+         (r.provider = 'wallet' AND r.state IN ('requested', 'uncertain', 'needs_review')
+           AND EXISTS (SELECT FROM refund_attempts AS a WHERE a.refund_id = r.refund_id))::int AS may_have_arrived,
+         EXISTS (SELECT FROM refund_steps AS s
+                  WHERE s.refund_id = r.refund_id AND s.state = 'settled_elsewhere')::int AS was_elsewhere
+    FROM refunds AS r
+    LEFT JOIN posted AS p USING (refund_id)
+    LEFT JOIN refunds AS f ON f.refund_id = r.redirected_from
 )
 SELECT refund_id AS subject,
-       format('%s, with %s line(s) refund_requested, %s refund_settled, %s refund_bounced', state, requested, settled,
-              bounced) AS detail
+       format('%s, with %s line(s) refund_requested, %s refund_redirected, %s redirect_withdrawn, %s settled and still '
+              'there, %s settled_elsewhere', state, requested, redirected, withdrawn, there, elsewhere) AS detail
   FROM compared
- WHERE (redirected_from IS NULL AND requested <> 1)
-    OR NOT settled BETWEEN has_arrived::int AND (has_arrived OR may_have_arrived)::int
-    OR NOT bounced BETWEEN has_bounced::int AND (has_bounced OR may_have_bounced)::int
+ WHERE requested <> is_first OR redirected <> is_redirect OR withdrawn <> COALESCE(is_withdrawn, 0)
+    OR NOT there BETWEEN has_arrived AND GREATEST(has_arrived, may_have_arrived)
+    OR elsewhere <> was_elsewhere
+ ORDER BY subject LIMIT $1
+
+-- name: verify_i3_under_way
+-- What of an order is on its way back is what its live refunds have not settled: nothing is lost between two of them.
+WITH balances AS (
+  SELECT l.order_id, m.account, l.currency, sum(m.amount_minor) AS balance
+    FROM ledger_transfers AS l
+   CROSS JOIN LATERAL (VALUES (l.credit_account, l.amount_minor), (l.debit_account, -l.amount_minor))
+         AS m(account, amount_minor)
+   WHERE m.account LIKE 'refunding:%'
+   GROUP BY l.order_id, m.account, l.currency
+), owed AS (
+  SELECT r.order_id, 'refunding:' || r.provider AS account, r.currency, sum(r.amount_minor) AS owed
+    FROM refunds AS r
+   WHERE r.settled_at IS NULL AND r.state NOT IN ('redirected')
+     AND NOT EXISTS (SELECT FROM ledger_transfers AS l
+                      WHERE l.order_id = r.order_id AND l.refund_id = r.refund_id
+                        AND (l.kind = 'settled_elsewhere' OR (l.kind = 'refund_settled' AND r.provider = 'wallet')))
+   GROUP BY r.order_id, r.provider, r.currency
+)
+SELECT order_id AS subject,
+       format('%s holds %s of it (minor units of %s), and %s is under way', account, COALESCE(b.balance, 0), currency,
+              COALESCE(o.owed, 0)) AS detail
+  FROM balances AS b FULL JOIN owed AS o USING (order_id, account, currency)
+ WHERE COALESCE(b.balance, 0) <> COALESCE(o.owed, 0)
  ORDER BY subject LIMIT $1
 
 -- name: verify_i3_lines_agree_with_refund
@@ -129,18 +170,24 @@ SELECT l.order_id AS subject,
               l.debit_account, l.credit_account, l.refund_id) AS detail
   FROM ledger_transfers AS l
   LEFT JOIN refunds AS r USING (refund_id)
+  LEFT JOIN refunds AS f ON f.refund_id = r.redirected_from
  CROSS JOIN LATERAL (
-   SELECT 'refunding:' || r.provider AS under_way,
+   SELECT 'refunding:' || r.provider AS under_way, 'refunding:' || f.provider AS under_way_before,
           CASE r.provider WHEN 'wallet' THEN 'wallet:' || r.client_id ELSE 'provider:' || r.provider END AS payee
  ) AS a
+  LEFT JOIN LATERAL (VALUES
+    ('refund_requested', 'escrow:' || r.order_id, a.under_way),
+    ('refund_settled', a.under_way, a.payee),
+    ('refund_bounced', a.payee, a.under_way),
+    ('refund_redirected', a.under_way_before, a.under_way),
+    ('redirect_withdrawn', a.under_way, a.under_way_before),
+    ('settled_elsewhere', a.under_way, 'suspense'),
+    ('overpaid', 'suspense', a.payee),
+    ('overpaid_returned', a.payee, 'suspense')
+  ) AS e(kind, debit_account, credit_account) ON e.kind = l.kind
  WHERE l.refund_id IS NOT NULL
-   AND ((l.order_id, l.amount_minor, l.currency) IS DISTINCT FROM (r.order_id, r.amount_minor, r.currency)
-        OR CASE l.kind
-           WHEN 'refund_requested' THEN r.redirected_from IS NULL
-             AND (l.debit_account, l.credit_account) <> ('escrow:' || r.order_id, a.under_way)
-           WHEN 'refund_settled' THEN (l.debit_account, l.credit_account) <> (a.under_way, a.payee)
-           WHEN 'refund_bounced' THEN (l.debit_account, l.credit_account) <> (a.payee, a.under_way)
-           ELSE false END)
+   AND (l.order_id, l.amount_minor, l.currency, l.debit_account, l.credit_account)
+       IS DISTINCT FROM (r.order_id, r.amount_minor, r.currency, e.debit_account, e.credit_account)
  ORDER BY subject LIMIT $1
 
 -- name: verify_i4_due_tenders_have_refunds
@@ -276,29 +323,25 @@ SELECT order_id AS subject,
  ORDER BY subject LIMIT $1
 
 -- name: verify_i8_transitions
--- From a refund's beginning over all that was observed to what it is now. Each change raises its revision by one, so
--- that many steps ($2 from, $3 to, $4 the fewest steps between) may lie between two: due rows move refunds unobserved.
-WITH steps AS (
-  SELECT * FROM unnest($2::text[], $3::text[], $4::int[]) AS t(state_from, state_to, fewest)
-), seen AS (
-  SELECT refund_id, 0::bigint AS place, 'requested' AS state, 1::bigint AS revision FROM refunds
-   UNION ALL
-  SELECT refund_id, observation_id, state_after, revision_after FROM refund_observations
-   UNION ALL
-  SELECT refund_id, 9223372036854775807, state, revision FROM refunds
+-- Each step of a refund is one that the rules name ($2 from, $3 to), begins where the one before ended, and the last
+-- one led to where the refund is.
+WITH allowed AS (
+  SELECT * FROM unnest($2::text[], $3::text[]) AS t(state_before, state)
 ), moves AS (
-  SELECT refund_id, state, revision, lag(state) OVER w AS state_before, lag(revision) OVER w AS revision_before
-    FROM seen WINDOW w AS (PARTITION BY refund_id ORDER BY place)
+  SELECT refund_id, revision, state_before, state,
+         COALESCE(lag(state) OVER (PARTITION BY refund_id ORDER BY revision), 'requested') AS ended
+    FROM refund_steps
+), last AS (
+  SELECT DISTINCT ON (refund_id) refund_id, state FROM refund_steps ORDER BY refund_id, revision DESC
 )
 SELECT m.refund_id AS subject,
-       format('%s (revision %s) became %s (revision %s)', m.state_before, m.revision_before, m.state, m.revision)
-         AS detail
-  FROM moves AS m
- WHERE m.state_before IS NOT NULL
-   AND NOT EXISTS (
-     SELECT FROM steps AS s
-      WHERE s.state_from = m.state_before AND s.state_to = m.state AND s.fewest <= m.revision - m.revision_before
-   )
+       format('%s became %s (revision %s), after it had become %s', m.state_before, m.state, m.revision, m.ended) AS detail
+  FROM moves AS m LEFT JOIN allowed AS a USING (state_before, state)
+ WHERE a.state IS NULL OR m.ended <> m.state_before
+ UNION ALL
+SELECT r.refund_id, format('is %s, and its last step led to %s', r.state, COALESCE(l.state, 'requested'))
+  FROM refunds AS r LEFT JOIN last AS l USING (refund_id)
+ WHERE r.state <> COALESCE(l.state, 'requested')
  ORDER BY subject LIMIT $1
 
 -- name: verify_i9_uncertain_in_time
@@ -308,12 +351,15 @@ SELECT refund_id AS subject, format('uncertain since %s, and not in review', sta
  ORDER BY subject LIMIT $1
 
 -- name: verify_i9_something_moves_it
--- Every waiting state has a due row that will move it; one that has fired is a message on its way.
+-- Every waiting state has a due row that will move it; one that has fired is a message on its way. A success waits for
+-- its audits; $2 is how long they go on. What the wallet has given stays given.
 SELECT r.refund_id AS subject,
-       format('%s since %s, and %s', r.state, r.state_since,
+       format('%s%s since %s, and %s', r.state, ' (gate: ' || r.gate || ')', r.state_since,
               CASE WHEN s.state IS NULL THEN 'nothing is due' ELSE 'what was due is withdrawn' END) AS detail
   FROM refunds AS r LEFT JOIN scheduled_messages AS s ON s.schedule_id = 'refund:' || r.refund_id
- WHERE r.state IN ('requested', 'retrying', 'uncertain', 'pending') AND (s.state IS NULL OR s.state = 'withdrawn')
+ WHERE (r.state IN ('requested', 'retrying', 'uncertain', 'pending', 'declined', 'bounced') OR r.gate <> 'frozen'
+        OR (r.state = 'succeeded' AND r.provider <> 'wallet' AND r.settled_at > annul_now() - $2::interval))
+   AND (s.state IS NULL OR s.state = 'withdrawn')
  ORDER BY subject LIMIT $1
 
 -- ---------------------------------------------------------------- beside the checks

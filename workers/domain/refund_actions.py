@@ -1,0 +1,101 @@
+"""What a person may do with a refund, and when it is refused. Nothing is done on what they did not see (rule 8)."""
+
+from typing import Final, assert_never
+
+from workers.domain import gate, ledger
+from workers.domain.refund_course import Course
+from workers.domain.refund_facts import OVERPAID
+from workers.domain.refund_results import first_use_forgotten_at, is_stored_refusal
+from workers.domain.refund_types import Action
+from workers.domain.refund_waiting import send_again
+
+MOVED: Final = "refund_moved"
+"""The refund is not any more what the person saw."""
+
+
+def on_action(course: Course, action: Action) -> None:
+    """Carry it out, or say by a code why not."""
+    refused = refusal(course, action)
+    if refused is not None:
+        course.refused = refused
+        return
+    match action.kind:
+        case "look_up":
+            _look_up(course)
+        case "retry":
+            _retry(course, action)
+        case "redirect":
+            gate.open_gate(course, "redirect", action.action_id)
+        case "settle":
+            gate.open_gate(course, "settle", action.action_id)
+        case "mark_settled":
+            course.transfers.append(ledger.settled_elsewhere(course.refund, course.at.now))
+            course.move("settled_elsewhere", code="settled_elsewhere")
+        case "release":
+            _release(course)
+        case _:
+            assert_never(action.kind)
+
+
+def refusal(course: Course, action: Action) -> str | None:
+    """Why an action can't be carried out now, as a code; None where it can."""
+    refund = course.refund
+    if action.revision != refund.revision:
+        return MOVED
+    if action.kind == "look_up":
+        return None if refund.state in ("uncertain", "pending", "succeeded", "needs_review") else "nothing_to_look_up"
+    if refund.state != "needs_review":
+        return "not_in_review"
+    if action.kind == "release":
+        return None
+    if action.kind == "mark_settled":
+        if refund.gate != "frozen":
+            return "not_frozen"
+        return None if action.evidence else "no_evidence"
+    if refund.gate is not None:
+        return "gate_open"
+    if refund.settled_at is not None or any(fact.alive for fact in course.facts.values()):
+        return "something_is_alive"
+    if action.kind == "redirect" and refund.provider == "wallet":
+        return "is_the_wallet"
+    return "no_evidence" if refund.code in gate.NO_PROOF and not action.evidence else None
+
+
+def _look_up(course: Course) -> None:
+    refund, policy = course.refund, course.policy
+    number = refund.look_up_no + 1
+    # A gate that waits for its own look-up now waits for this one.
+    course.change(look_up_no=number, gate_look_up=number if refund.gate_look_up is not None else None)
+    course.ask(all_of_it=refund.state == "needs_review")
+    if refund.state == "succeeded":
+        course.await_audit()
+    elif refund.state == "pending":
+        course.wait(policy.pending_look_up_s)
+    elif refund.state == "uncertain" or refund.gate not in (None, "frozen"):
+        course.wait(policy.look_up_max_s)
+
+
+def _retry(course: Course, action: Action) -> None:
+    """The same key while that is safe and helps, else a new one, through the gate."""
+    refund, at = course.refund, course.at
+    forgotten_at = first_use_forgotten_at(course)
+    if is_stored_refusal(refund, refund.code, 1) or (forgotten_at is not None and at.now > forgotten_at):
+        gate.open_gate(course, "renew", action.action_id)
+    else:
+        send_again(course)
+
+
+def _release(course: Course) -> None:
+    """Back to where the facts say that it is; with none, to where the provider is asked first."""
+    refund = course.refund
+    alive = [fact for fact in course.facts.values() if fact.alive]
+    if refund.settled_at is not None:
+        # Its code stays: who released it as overpaid has seen to that, and audits need not tell it again.
+        course.move("succeeded", code=OVERPAID if refund.code == OVERPAID else None)
+        course.await_audit()
+    elif alive:
+        course.move("pending", code=alive[0].code, provider_refund_id=alive[0].provider_refund_id)
+        course.wait(course.policy.pending_look_up_s)
+    else:
+        course.move("uncertain", code="released", look_up_no=refund.look_up_no + 1)
+        course.wait(course.policy.look_up_base_s)
