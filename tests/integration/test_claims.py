@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from kit.builders import tender
 from kit.clock import VirtualClock
-from kit.database import until_someone_waits
+from kit.database import set_clock, until_someone_waits
 from kit.desk import Desk, messages_of, reasons_of, results_of
-from kit.provider import PlayedProvider
+from kit.provider import PlayedProvider, pauses_of
 from msgspec.structs import replace
 
 from schemas.refunds import RefundIssue
@@ -32,11 +32,21 @@ class NoProducer:
     async def send_all(self, records: Any) -> None: ...
 
 
-def adapter(process: str = "one") -> Adapter:
+def adapter(process: str = "one", key_kept: timedelta | None = None) -> Adapter:
     clock = VirtualClock()
-    emitter = Emitter(NoProducer(), clock)
+    emitter, provider = Emitter(NoProducer(), clock), PlayedProvider()
+    pauses = pauses_of(provider, Database("postgresql://nobody@nowhere/none"), clock)
     return Adapter(
-        PlayedProvider(), emitter, clock, Metrics(), process=process, concurrency=10, deadline_s=10, lease_s=30
+        provider,
+        emitter,
+        clock,
+        Metrics(),
+        pauses,
+        process=process,
+        concurrency=10,
+        deadline_s=10,
+        lease_s=30,
+        key_kept=key_kept,
     )
 
 
@@ -174,13 +184,40 @@ async def test_a_claim_says_who_took_it_and_until_when(desk: Desk, observer: Any
 async def test_what_the_provider_may_have_forgotten_before_the_lease_ends_is_uncertain_and_never_called(
     desk: Desk, observer: Any, left_s: int, called: bool
 ) -> None:
+    """A key is kept from the first claim on, however long the command lay there before."""
     (command,) = await desk.cancel()
-    now = await observer.fetchval("SELECT annul_now()")
-    late = replace(command, not_after=now + timedelta(seconds=left_s))
-    verdicts = await desk.decide(adapter(), late)
+    await desk.decide(adapter(), command)
+    retried = await desk.retry(command)
+    kept = timedelta(hours=24)
+    claimed_at = await observer.fetchval("SELECT claimed_at FROM refund_attempts")
+    await set_clock(observer, claimed_at + kept - timedelta(seconds=left_s))
+    verdicts = await desk.decide(adapter(key_kept=kept), retried)
     assert (verdicts[0].effect is not None) == called
     assert [(one.outcome, one.provider_code) for one in results_of(verdicts)] == (
         [] if called else [("uncertain", "key_retention_passed")]
+    )
+    assert len(await claims(observer)) == 1 + int(called)
+
+
+async def test_a_command_that_lay_for_long_and_was_never_claimed_is_called(desk: Desk, observer: Any) -> None:
+    (command,) = await desk.cancel()
+    now = await observer.fetchval("SELECT annul_now()")
+    await set_clock(observer, now + timedelta(days=3))
+    (verdict,) = await desk.decide(adapter(key_kept=timedelta(hours=24)), command)
+    assert verdict.effect is not None
+
+
+@pytest.mark.parametrize(("is_open", "called"), [(True, False), (False, True)])
+async def test_nothing_of_a_disputed_payment_is_refunded(
+    desk: Desk, observer: Any, is_open: bool, called: bool
+) -> None:
+    (command,) = await desk.cancel()
+    row = ("card", "dp_1", command.reference, "needs_response", is_open)
+    await observer.execute("INSERT INTO disputes VALUES ($1, $2, $3, $4, $5, now())", *row)
+    (verdict,) = await desk.decide(adapter(), command)
+    assert (verdict.effect is not None) == called
+    assert [(one.outcome, one.provider_code) for one in results_of([verdict])] == (
+        [] if called else [("rejected", "disputed")]
     )
     assert len(await claims(observer)) == int(called)
 

@@ -21,7 +21,7 @@ from workers.store.database import Database
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 _decode = REFUNDS_DUE.decoders()["refund.due"].decode
-WAITING = ("requested", "retrying", "uncertain", "pending", "succeeded")
+WAITING = ("requested", "retrying", "uncertain", "pending", "succeeded", "declined", "bounced")
 
 
 class Life:
@@ -74,6 +74,10 @@ class Life:
 
     async def state(self) -> str:
         found: str = await self._observer.fetchval("SELECT state FROM refunds")
+        return found
+
+    async def gate(self) -> str | None:
+        found: str | None = await self._observer.fetchval("SELECT gate FROM refunds")
         return found
 
 
@@ -145,20 +149,34 @@ async def test_a_success_is_audited_four_times_and_then_left_alone(life: Life) -
     assert days == [1, 5, 14, 30]
 
 
-@pytest.mark.parametrize("outcome", ["declined", "rejected"])
-async def test_what_a_person_must_look_at_waits_for_no_row(life: Life, outcome: str) -> None:
-    await life.hear(outcome)
+async def test_what_a_person_must_look_at_waits_for_no_row(life: Life) -> None:
+    await life.hear("rejected")
     assert await life.state() == "needs_review"
 
 
-async def test_a_refund_that_is_tried_for_too_long_goes_to_a_person_and_not_to_sleep(life: Life) -> None:
+async def test_a_declined_refund_asks_until_nothing_can_be_alive_and_goes_another_way(
+    life: Life,
+) -> None:
+    await life.hear("declined", provider_code="lost_or_stolen_card")
+    asked = [commands_of([await life.wake()]) for _ in range(3)]
+    (look_up,) = asked[-1]
+    assert isinstance(look_up, RefundLookUp)
+    verdict = await life.hear("not_found", via="look_up", look_up_no=look_up.look_up_no)
+    (issue,) = commands_of([verdict])
+    assert isinstance(issue, RefundIssue)
+    assert issue.provider == "wallet"
+
+
+async def test_a_refund_that_is_refused_until_its_key_is_forgotten_waits_at_the_gate_for_a_new_one(life: Life) -> None:
     for attempt in range(1, 200):
         await life.hear("retryable", attempt=attempt, retry_after_s=3600)
-        if await life.state() != "retrying":
+        if await life.gate() is not None:
             break
         await life.wake()
-    assert await life.state() == "needs_review"
+    assert await life.gate() == "renew"
     assert life.now < START + timedelta(days=1)  # a card's key is forgotten after that
+    (look_up,) = commands_of([await life.wake()])
+    assert isinstance(look_up, RefundLookUp)
 
 
 async def test_every_tender_of_an_order_has_a_row_of_its_own(database: Database, observer: Any) -> None:

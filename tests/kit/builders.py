@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
+from msgspec.structs import replace
+
 from schemas.orders import (
     Escrow,
     OrderAccepted,
@@ -24,8 +26,9 @@ from workers.domain import ids
 from workers.domain.cancellation import canonical_escrow
 from workers.domain.order_types import Conversation, Known, Order, Seller
 from workers.domain.policy import ChatPolicy, Policy, RefundPolicy
-from workers.domain.refund import Situation
-from workers.domain.refund_types import Claim, Refund
+from workers.domain.refund import Observation, decide_refund
+from workers.domain.refund_course import RefundDecision, Situation
+from workers.domain.refund_types import Action, Claim, Fact, Refund
 
 CANCELLED_AT = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
 """A Monday."""
@@ -36,6 +39,7 @@ CLIENT = "cli_1"
 SELLER = "sel_1"
 TENDER = "tnd_1"
 REFUND = ids.refund_id(ORDER, TENDER)
+SUCCESSOR = ids.successor_id(REFUND, 6)
 POLICY = Policy()
 
 
@@ -202,6 +206,7 @@ def refund(**changes: Any) -> Refund:
         "first_issued_at": NOW,
         "issued_at": NOW,
         "state_since": NOW,
+        "give_up_at": NOW + timedelta(days=5),
     }
     return Refund(**{**fields, **changes})
 
@@ -211,9 +216,58 @@ def refund_in(state: str, **changes: Any) -> Refund:
     fields: dict[str, Any] = {"state": state, "attempt": 3, "look_up_no": 2, "revision": 7}
     if state in ("pending", "succeeded", "bounced", "redirected", "needs_review"):
         fields["provider_refund_id"] = "re_1"
-    if state in ("succeeded", "bounced"):
+    if state == "succeeded":
         fields["settled_at"] = NOW
+    if state == "redirected":
+        fields["redirected_to"] = SUCCESSOR
     return refund(**{**fields, **changes})
+
+
+def successor(state: str = "requested", **changes: Any) -> Refund:
+    """The wallet's refund that took the place of `refund_in("redirected")`."""
+    fields = {
+        "refund_id": SUCCESSOR,
+        "idempotency_key": ids.idempotency_key(SUCCESSOR),
+        "provider": "wallet",
+        "reference": ids.wallet_of(CLIENT),
+        "redirected_from": REFUND,
+        "state": state,
+        "settled_at": NOW if state == "succeeded" else None,
+    }
+    return refund(**{**fields, **changes})
+
+
+def fact(provider_refund_id: str = "re_1", standing: str = "succeeded", **changes: Any) -> Fact:
+    """What is known of one of the provider's refunds."""
+    fields = {"refund_id": REFUND, "code": None, "heard_at": NOW}
+    return Fact(provider_refund_id=provider_refund_id, standing=standing, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+def facts_of(refund: Refund) -> tuple[Fact, ...]:
+    """What was heard by the time that a refund is in its state, by the id that it names."""
+    standing = _STANDINGS.get(refund.state)
+    if refund.provider_refund_id is None or standing is None:
+        return ()
+    return (fact(refund.provider_refund_id, standing, refund_id=refund.refund_id),)
+
+
+_STANDINGS = {"pending": "pending", "succeeded": "succeeded", "declined": "failed", "bounced": "failed"}
+
+
+def decide(refund: Refund, observation: Observation, at: Situation | None = None) -> RefundDecision:
+    """Decide, with the facts that go with the refund's state where the situation names none."""
+    at = at or situation()
+    if not at.facts:
+        at = replace(at, facts=facts_of(refund))
+    if refund.state == "redirected" and at.successor is None:
+        at = replace(at, successor=successor())
+    return decide_refund(refund, observation, at)
+
+
+def action(kind: str, refund: Refund, **changes: Any) -> Action:
+    """What a person asks for, on the refund as it is."""
+    fields = {"action_id": "act_1", "refund_id": refund.refund_id, "revision": refund.revision}
+    return Action(kind=kind, **{**fields, **changes})  # type: ignore[arg-type]  # one of the kinds
 
 
 def result(outcome: str = "succeeded", **changes: Any) -> RefundResult:
@@ -238,7 +292,7 @@ def due(refund: Refund, **changes: Any) -> RefundDue:
 
 def claim(**changes: Any) -> Claim:
     """An adapter took the first attempt; its lease of 30 s begins at `NOW`."""
-    return Claim(**{"attempt": 1, "lease_until": NOW + timedelta(seconds=30), **changes})
+    return Claim(**{"attempt": 1, "claimed_at": NOW, "lease_until": NOW + timedelta(seconds=30), **changes})
 
 
 def situation(**changes: Any) -> Situation:

@@ -1,5 +1,6 @@
 """Handlers at work on a database without a broker: what a batch decides, transaction by transaction."""
 
+import random
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import count
@@ -14,6 +15,7 @@ from workers.cancellations import Cancellations
 from workers.domain.policy import Policy
 from workers.pipeline.messages import Handler, Incoming, Verdict
 from workers.pipeline.ports import Partition, Record
+from workers.refunds import Refunds
 from workers.store.database import Database
 from workers.store.queries import sql
 
@@ -53,6 +55,15 @@ class Desk:
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """One that the caller ends."""
         return self._database.transaction()
+
+    async def retry(self, command: RefundIssue) -> RefundIssue:
+        """The provider wants the command again later, and later comes; the next attempt's command."""
+        refunds = Refunds(self.policy.refunds, random.Random(1))
+        answer = builders.result("retryable", refund_id=command.refund_id, order_id=command.order_id)
+        await self.decide(refunds, answer)
+        due = RefundDue(refund_id=command.refund_id, order_id=command.order_id, revision=2)
+        (again,) = [one for one in messages_of(await self.decide(refunds, due)) if isinstance(one, RefundIssue)]
+        return again
 
     async def cancel(self, order_id: str = builders.ORDER, *tenders: Tender) -> list[RefundIssue]:
         """Cancel an order; the commands that follow."""

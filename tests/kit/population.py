@@ -21,7 +21,10 @@ from workers.providers.port import Answer
 from workers.settings import Settings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-POLICY = Policy(refunds=RefundPolicy(retry_base_s=0.001, retry_max_s=0.002, look_up_base_s=3600, look_up_max_s=7200))
+_REFUNDS = RefundPolicy(
+    retry_base_s=0.001, retry_max_s=0.002, look_up_base_s=3600, look_up_max_s=7200, redirects_itself=False
+)
+POLICY = Policy(refunds=_REFUNDS)
 
 _TEMPLATE = "populated"
 _numbers = count(1)

@@ -4,11 +4,12 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from kit.builders import CLIENT, NOW, ORDER, REFUND, due, refund, refund_in, result, situation
+from kit.builders import CLIENT, NOW, ORDER, REFUND, decide, due, fact, refund, refund_in, result, situation
 
 from schemas.refunds import RefundDue, RefundEvent, RefundLookUp
 from workers.domain import ledger
-from workers.domain.refund import RefundDecision, decide_due, decide_result
+from workers.domain.policy import RefundPolicy
+from workers.domain.refund_course import RefundDecision
 from workers.domain.refund_messages import event_of
 
 LATER = situation().now
@@ -25,7 +26,7 @@ def event(decision: RefundDecision, place: int = 0) -> RefundEvent:
 
 
 def test_a_success_settles_the_refund_and_posts_its_arrival() -> None:
-    decision = decide_result(refund(), result(provider_refund_id="re_1", provider_code="ok"), situation())
+    decision = decide(refund(), result(provider_refund_id="re_1", provider_code="ok"), situation())
     after = decision.refund
     assert (after.state, after.settled_at, after.provider_refund_id, after.code) == ("succeeded", LATER, "re_1", "ok")
     line = decision.transfers[0]
@@ -39,7 +40,7 @@ def test_a_success_settles_the_refund_and_posts_its_arrival() -> None:
 
 
 def test_the_event_of_a_success_says_everything_that_is_known() -> None:
-    decision = decide_result(refund(), result(provider_refund_id="re_1"), situation())
+    decision = decide(refund(), result(provider_refund_id="re_1"), situation())
     assert event(decision) == RefundEvent(
         refund_id=REFUND,
         order_id=ORDER,
@@ -62,12 +63,12 @@ def test_the_event_of_a_success_says_everything_that_is_known() -> None:
 def test_a_card_refund_shows_by_the_calendar_of_the_clients_country() -> None:
     christmas = NOW + timedelta(days=31)
     for locale, day in (("fr-FR", date(2027, 1, 4)), ("fr", date(2026, 12, 31)), (None, date(2026, 12, 31))):
-        decision = decide_result(refund(), result(), situation(now=christmas, client_locale=locale))
+        decision = decide(refund(), result(), situation(now=christmas, client_locale=locale))
         assert event(decision).visible_by == day
 
 
 def test_a_success_heard_late_settles_when_it_is_heard() -> None:
-    decision = decide_result(refund(), result(observed_at=NOW), situation(now=NOW + timedelta(days=2)))
+    decision = decide(refund(), result(observed_at=NOW), situation(now=NOW + timedelta(days=2)))
     assert decision.refund.settled_at == NOW + timedelta(days=2)
     assert decision.transfers[0].posted_at == NOW + timedelta(days=2)
 
@@ -79,12 +80,12 @@ def test_each_revision_of_a_refund_has_events_of_its_own() -> None:
 
 @pytest.mark.parametrize("provider", ["wallet", "paypal"])
 def test_wallet_and_paypal_refunds_show_at_once(provider: str) -> None:
-    decision = decide_result(refund(provider=provider), result(provider=provider), situation())
+    decision = decide(refund(provider=provider), result(provider=provider), situation())
     assert event(decision).visible_by == LATER.date()
 
 
 def test_the_wallets_own_posting_is_its_refund() -> None:
-    decision = decide_result(refund(provider="wallet"), result(provider="wallet"), situation())
+    decision = decide(refund(provider="wallet"), result(provider="wallet"), situation())
     assert decision.refund.state == "succeeded"
     assert decision.transfers == ()
     assert decision.later == ()
@@ -92,7 +93,7 @@ def test_the_wallets_own_posting_is_its_refund() -> None:
 
 
 def test_a_pending_refund_posts_nothing_and_is_asked_about() -> None:
-    decision = decide_result(refund(), result("pending", provider_refund_id="re_1"), situation())
+    decision = decide(refund(), result("pending", provider_refund_id="re_1"), situation())
     assert decision.refund.state == "pending"
     assert decision.transfers == ()
     assert types(decision) == ["refund.pending"]
@@ -100,29 +101,25 @@ def test_a_pending_refund_posts_nothing_and_is_asked_about() -> None:
 
 
 def test_a_success_after_pending_settles() -> None:
-    decision = decide_result(refund_in("pending"), result(), situation())
+    decision = decide(refund_in("pending"), result(), situation())
     assert decision.refund.state == "succeeded"
     assert decision.refund.provider_refund_id == "re_1"
     assert [line.kind for line in decision.transfers] == ["refund_settled"]
 
 
-@pytest.mark.parametrize("outcome", ["pending", "retryable", "uncertain", "not_found", "rejected", "succeeded"])
+@pytest.mark.parametrize("outcome", ["pending", "retryable", "uncertain", "not_found", "succeeded"])
 def test_a_success_is_never_taken_back_by_anything_but_a_failure(outcome: str) -> None:
     before = refund_in("succeeded")
     answer = result(outcome, attempt=3, look_up_no=2, provider_refund_id="re_1")
-    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+    assert decide(before, answer) == RefundDecision(refund=before)
 
 
 @pytest.mark.parametrize("via", ["call", "look_up", "webhook"])
 def test_word_of_the_refund_that_succeeded_bounces_it(via: str) -> None:
     answer = result("declined", via=via, attempt=1, provider_refund_id="re_1", provider_code="expired_card")
-    decision = decide_result(refund_in("succeeded", visible_by=date(2026, 11, 30)), answer, situation())
-    assert types(decision) == ["refund.bounced", "refund.needs_review"]
-    assert [(event(decision, place).state, event(decision, place).revision) for place in (0, 1)] == [
-        ("bounced", 8),
-        ("needs_review", 9),
-    ]
-    assert event(decision).code == "expired_card"
+    decision = decide(refund_in("succeeded", visible_by=date(2026, 11, 30)), answer)
+    assert types(decision)[0] == "refund.bounced"
+    assert (event(decision).state, event(decision).revision, event(decision).code) == ("bounced", 8, "expired_card")
     assert event(decision).visible_by is None
     line = decision.transfers[0]
     assert (line.kind, line.debit_account, line.credit_account, line.amount_minor) == (
@@ -131,49 +128,70 @@ def test_word_of_the_refund_that_succeeded_bounces_it(via: str) -> None:
         "refunding:card",
         4500,
     )
-    assert decision.refund.state == "needs_review"
-    assert decision.withdrawn == (f"refund:{REFUND}",)
+    assert (decision.refund.state, decision.refund.settled_at, decision.refund.gate) == ("bounced", None, "redirect")
+    assert [(one.standing, one.code) for one in decision.facts] == [("failed", "expired_card")]
 
 
-@pytest.mark.parametrize("told", [None, "re_2"])
-def test_word_of_another_refund_bounces_nothing(told: str | None) -> None:
+def test_word_of_another_refund_bounces_nothing() -> None:
     before = refund_in("succeeded")
-    answer = result("declined", attempt=3, provider_refund_id=told)
-    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+    decision = decide(before, result("declined", attempt=3, provider_refund_id="re_2"))
+    assert not decision.changed
+    assert [(one.provider_refund_id, one.standing) for one in decision.facts] == [("re_2", "failed")], (
+        "kept all the same"
+    )
+    assert decide(before, result("declined", attempt=3)) == RefundDecision(refund=before)
 
 
-def test_a_failure_can_not_bounce_a_success_whose_provider_id_nobody_knows() -> None:
+def test_a_failure_beside_a_success_whose_provider_id_nobody_knows_is_for_a_person() -> None:
     before = refund_in("succeeded", provider_refund_id=None)
-    answer = result("declined", provider_refund_id="re_1")
-    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+    decision = decide(before, result("declined", provider_refund_id="re_1"))
+    assert (decision.refund.state, decision.refund.code) == ("needs_review", "failed_unnamed")
+    assert decision.transfers == ()
 
 
 @pytest.mark.parametrize("state", ["pending", "succeeded"])
 def test_a_provider_id_told_later_is_kept_and_then_bounces_or_declines(state: str) -> None:
     before = refund_in(state, provider_refund_id=None)
-    named = decide_result(before, result(state, via="webhook", attempt=1, provider_refund_id="re_1"), situation())
+    named = decide(before, result(state, via="webhook", attempt=1, provider_refund_id="re_1"), situation())
     assert (named.refund.state, named.refund.provider_refund_id, named.refund.revision) == (state, "re_1", 8)
     assert not named.emissions
     assert not named.transfers
     assert named.later[0].revision == 8, "the due row of the revision before is void now"
-    failed = decide_result(named.refund, result("declined", provider_refund_id="re_1"), situation())
-    assert failed.refund.state == "needs_review"
+    failed = decide(named.refund, result("declined", provider_refund_id="re_1"))
+    assert failed.refund.state == {"pending": "declined", "succeeded": "bounced"}[state]
 
 
-def test_a_second_refund_at_the_provider_is_overpaid_and_a_person_looks() -> None:
-    for state in ("pending", "succeeded"):
-        for outcome in ("pending", "succeeded"):
-            before = refund_in(state)
-            decision = decide_result(before, result(outcome, provider_refund_id="re_2"), situation())
-            assert (decision.refund.state, decision.refund.code) == ("needs_review", "overpaid")
-            assert decision.refund.provider_refund_id == before.provider_refund_id
-            assert types(decision) == ["refund.needs_review"]
-            assert decision.transfers == ()
+@pytest.mark.parametrize(
+    ("state", "outcome", "lines"),
+    [
+        ("pending", "pending", []),
+        ("pending", "succeeded", ["refund_settled"]),
+        ("succeeded", "pending", []),
+        ("succeeded", "succeeded", ["overpaid"]),
+    ],
+)
+def test_a_second_refund_at_the_provider_is_overpaid_and_a_person_looks(
+    state: str, outcome: str, lines: list[str]
+) -> None:
+    decision = decide(refund_in(state), result(outcome, provider_refund_id="re_2"))
+    assert (decision.refund.state, decision.refund.code) == ("needs_review", "overpaid")
+    assert types(decision) == ["refund.needs_review"]
+    assert [line.kind for line in decision.transfers] == lines, "each payment is in the ledger, once"
+
+
+def test_what_was_overpaid_and_came_back_leaves_nothing_in_suspense() -> None:
+    facts = (fact("re_1"), fact("re_2"))
+    before = refund_in("needs_review", code="overpaid", settled_at=NOW)
+    second_failed = decide(before, result("declined", provider_refund_id="re_2"), situation(facts=facts))
+    assert [line.kind for line in second_failed.transfers] == ["overpaid_returned"]
+    first_failed = decide(before, result("declined", provider_refund_id="re_1"), situation(facts=facts))
+    assert [line.kind for line in first_failed.transfers] == ["refund_bounced", "overpaid_returned", "refund_settled"]
+    assert first_failed.refund.provider_refund_id == "re_2", "the other one is the refund now"
 
 
 def test_several_refunds_found_by_a_look_up_are_overpaid_and_the_money_is_booked_once() -> None:
     found = result("succeeded", provider_refund_id="re_1", provider_code="duplicate_refunds")
-    decision = decide_result(refund(), found, situation())
+    decision = decide(refund(), found, situation())
     assert (decision.refund.state, decision.refund.code) == ("needs_review", "overpaid")
     assert types(decision) == ["refund.succeeded", "refund.needs_review"]
     assert [line.kind for line in decision.transfers] == ["refund_settled"]
@@ -182,47 +200,69 @@ def test_several_refunds_found_by_a_look_up_are_overpaid_and_the_money_is_booked
 @pytest.mark.parametrize("outcome", ["declined", "rejected"])
 @pytest.mark.parametrize("changes", [{"provider_refund_id": "re_2"}, {"provider_refund_id": None}, {"attempt": 99}])
 def test_only_word_of_the_very_refund_takes_a_pending_one_back(outcome: str, changes: dict[str, Any]) -> None:
-    before = refund_in("pending")
     answer = result(outcome, **{"provider_refund_id": "re_2", **changes})
-    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+    decision = decide(refund_in("pending"), answer)
+    assert not decision.changed
+    assert not decision.emissions
 
 
-def test_a_decline_is_told_and_handed_to_a_person() -> None:
+def test_a_decline_is_told_and_then_sent_on() -> None:
     answer = result("declined", provider_refund_id="re_1", provider_code="lost_or_stolen_card")
-    decision = decide_result(refund(), answer, situation())
-    assert types(decision) == ["refund.failed", "refund.needs_review"]
+    decision = decide(refund(), answer)
+    assert types(decision) == ["refund.failed", "refund.look_up"]
     assert event(decision).state == "declined"
     assert event(decision).code == "lost_or_stolen_card"
-    assert (decision.refund.state, decision.refund.provider_refund_id) == ("needs_review", "re_1")
+    assert (decision.refund.state, decision.refund.provider_refund_id) == ("declined", "re_1")
     assert decision.transfers == ()
+
+
+def test_where_people_decide_on_redirects_a_decline_is_for_a_person() -> None:
+    policy = RefundPolicy(redirects_itself=False)
+    decision = decide(refund(), result("declined", provider_code="lost_or_stolen_card"), situation(policy=policy))
+    assert types(decision) == ["refund.failed", "refund.needs_review"]
+    assert decision.refund.code == "lost_or_stolen_card"
 
 
 @pytest.mark.parametrize("state", ["requested", "retrying", "uncertain"])
 def test_a_decline_of_an_earlier_attempt_closes_nothing(state: str) -> None:
     before = refund_in(state)
-    answer = result("declined", attempt=2, provider_refund_id="re_0")
-    assert decide_result(before, answer, situation()) == RefundDecision(refund=before)
+    assert decide(before, result("declined", attempt=2)) == RefundDecision(refund=before)
+
+
+@pytest.mark.parametrize("state", ["requested", "retrying", "uncertain"])
+def test_a_refund_that_failed_at_the_provider_is_declined_whichever_attempt_made_it(state: str) -> None:
+    decision = decide(refund_in(state), result("declined", attempt=1, via="webhook", provider_refund_id="re_1"))
+    assert (decision.refund.state, decision.refund.gate) == ("declined", "redirect")
+
+
+def test_an_answer_repeated_under_the_key_does_not_bring_a_failed_refund_back() -> None:
+    failed = (fact("re_1", "failed"),)
+    decision = decide(
+        refund_in("requested"), result("pending", attempt=3, provider_refund_id="re_1"), situation(facts=failed)
+    )
+    assert [emission.type for emission in decision.emissions] == ["refund.failed", "refund.needs_review"]
+    assert decision.facts == ()
 
 
 def test_a_decline_of_what_is_pending_counts_whichever_attempt_it_names() -> None:
     answer = result("declined", attempt=1, via="webhook", provider_refund_id="re_1")
-    decision = decide_result(refund_in("pending"), answer, situation())
-    assert types(decision) == ["refund.failed", "refund.needs_review"]
+    decision = decide(refund_in("pending"), answer, situation())
+    assert types(decision)[0] == "refund.failed"
 
 
 def test_a_late_success_of_an_earlier_attempt_stops_the_next_one() -> None:
-    decision = decide_result(refund_in("retrying"), result(attempt=1, provider_refund_id="re_1"), situation())
+    decision = decide(refund_in("retrying"), result(attempt=1, provider_refund_id="re_1"), situation())
     assert decision.refund.state == "succeeded"
-    again = decide_due(decision.refund, RefundDue(refund_id=REFUND, order_id=ORDER, revision=7), situation())
+    again = decide(decision.refund, RefundDue(refund_id=REFUND, order_id=ORDER, revision=7), situation())
     assert again == RefundDecision(refund=decision.refund)
 
 
 def test_a_success_is_audited_on_days_1_5_14_and_30_and_then_left() -> None:
-    decision = decide_result(refund(), result(provider_refund_id="re_1"), situation())
+    decision = decide(refund(), result(provider_refund_id="re_1"), situation())
     settled, days, asked = decision.refund, [], []
     while decision.later:
         days.append((decision.later[0].due_at - LATER) / timedelta(days=1))
-        decision = decide_due(settled, due(settled), situation(now=decision.later[0].due_at))
+        decision = decide(settled, due(settled), situation(now=decision.later[0].due_at))
         asked += [emission.data for emission in decision.emissions]
         assert decision.refund == settled
     assert days == [1, 5, 14, 30]
@@ -232,7 +272,7 @@ def test_a_success_is_audited_on_days_1_5_14_and_30_and_then_left() -> None:
 
 def test_a_late_audit_skips_the_days_that_are_past() -> None:
     settled = refund_in("succeeded")
-    decision = decide_due(settled, due(settled), situation(now=NOW + timedelta(days=6)))
+    decision = decide(settled, due(settled), situation(now=NOW + timedelta(days=6)))
     assert decision.later[0].due_at == NOW + timedelta(days=14)
 
 

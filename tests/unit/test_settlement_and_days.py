@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from kit.builders import NOW, ORDER, cancelled_order, refund_in
+from kit.builders import NOW, ORDER, cancelled_order, refund_in, successor
 
 from schemas.refunds import OrderRefunded
 from workers.domain.business_days import country_of, visible_by
@@ -23,12 +23,25 @@ def test_an_order_is_refunded_once_every_tender_is_settled() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    ["requested", "retrying", "uncertain", "pending", "declined", "bounced", "redirected", "needs_review"],
+    ["requested", "retrying", "uncertain", "pending", "declined", "bounced", "needs_review"],
 )
 def test_an_order_with_an_unsettled_refund_is_not_refunded(state: str) -> None:
     order = cancelled_order()
     open_refund = refund_in(state, refund_id="rfd_2", tender_id="tnd_2")
     assert settle_order(order, [SETTLED, open_refund], NOW) == (order, None)
+
+
+def test_a_redirected_refund_counts_as_the_one_that_took_its_place() -> None:
+    redirected = refund_in("redirected")
+    assert settle_order(cancelled_order(), [redirected, successor()], NOW)[1] is None
+    _, told = settle_order(cancelled_order(), [redirected, successor("succeeded")], NOW)
+    assert told is not None
+    assert told.data.amount_minor == 4500  # type: ignore[attr-defined]  # order.refunded
+
+
+def test_what_a_person_paid_elsewhere_is_settled() -> None:
+    _, told = settle_order(cancelled_order(), [refund_in("settled_elsewhere"), OTHER], NOW)
+    assert told is not None
 
 
 def test_an_order_is_told_refunded_once() -> None:

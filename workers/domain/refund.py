@@ -1,8 +1,4 @@
-"""A refund's life: one decision for every observation of it (SPEC §4).
-
-```mermaid
-```
-"""
+"""A refund's life: one decision for every observation of it (SPEC §4). Drawn in docs/refunds.md."""
 
 from typing import assert_never
 

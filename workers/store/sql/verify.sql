@@ -120,7 +120,7 @@ WITH posted AS (
          (r.redirected_from IS NULL)::int AS is_first,
          (f.provider IS DISTINCT FROM r.provider AND f.refund_id IS NOT NULL)::int AS is_redirect,
          (r.redirected_to = r.redirected_from AND f.provider IS DISTINCT FROM r.provider)::int AS is_withdrawn,
-         (r.settled_at IS NOT NULL)::int AS has_arrived,
+         (r.settled_at IS NOT NULL AND r.state <> 'bounced')::int AS has_arrived,
          (r.provider = 'wallet' AND r.state IN ('requested', 'uncertain', 'needs_review')
            AND EXISTS (SELECT FROM refund_attempts AS a WHERE a.refund_id = r.refund_id))::int AS may_have_arrived,
          EXISTS (SELECT FROM refund_steps AS s
