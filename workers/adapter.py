@@ -1,7 +1,8 @@
 """Workers `paypal` and `card`: a command in, a claim, one call to the provider, a result out. They decide nothing.
 
 Offsets move once the claim is recorded. A process that dies between claim and result leaves a lease that runs out;
-the refund's due row then asks the provider what became of it.
+the refund's due row then asks the provider what became of it. While the provider is paused nothing is taken: commands
+and look-ups wait in Kafka, unclaimed, and calls in flight end as they would.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import structlog
 from schemas.refunds import RefundIssue, RefundLookUp
 from workers.claims import claim, issues, refused, result_of
 from workers.consumers import CONSUMERS
+from workers.pauses import Pauses
 from workers.pipeline.emit import Emitter
 from workers.pipeline.messages import Incoming, Verdict, outgoing
 from workers.pipeline.ports import Clock
@@ -43,12 +45,15 @@ class Adapter:
         emitter: Emitter,
         clock: Clock,
         metrics: Metrics,
+        pauses: Pauses,
         *,
         process: str,
         concurrency: int,
         deadline_s: float,
         lease_s: float,
+        key_kept: timedelta | None = None,
     ) -> None:
+        """`key_kept`: how long after a key's first claim a call with it may still begin; None: for ever."""
         assert deadline_s < lease_s, "a call must end within its lease"
         self.name = provider.name
         self.topics = CONSUMERS[provider.name]
@@ -56,36 +61,36 @@ class Adapter:
         self._emitter = emitter
         self._clock = clock
         self._metrics = metrics
+        self._pauses = pauses
         self._process = process
         self._concurrency = concurrency
         self._deadline_s = deadline_s
         self._lease_s = lease_s
+        self._key_kept = key_kept
         self._calls: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
 
     async def room(self) -> int:
-        """No more is claimed than can be called at once, so that each call starts well within its lease."""
+        """No more is claimed than can be called at once, so that each call starts well within its lease.
+
+        Nothing while the provider is paused. Raises where it can never be known again whether it is.
+        """
+        self._pauses.watch()
         while (free := self._concurrency - len(self._calls)) <= 0:
             self._freed.clear()
             await self._freed.wait()
-        return free
+        return 0 if self._pauses.paused else free
 
     async def record(self, connection: Any, batch: Sequence[Incoming], now: datetime) -> Sequence[Verdict]:
         """Claim; the calls are the verdicts' effects."""
         end_by = self._clock.monotonic() + self._lease_s
         lease = timedelta(seconds=self._lease_s)
-        late = {id(command) for command in issues(batch) if command.not_after and now + lease > command.not_after}
-        wanted = [command for command in issues(batch) if id(command) not in late]
-        answers = iter(await claim(connection, wanted, self._process, lease))
+        answers = iter(await claim(connection, issues(batch), self._process, lease, key_kept=self._key_kept))
         verdicts = []
         for message in batch:
             command = message.data
-            if id(command) in late:
-                told = result_of(command, "uncertain", now, code="key_retention_passed")
-                verdicts.append(Verdict("applied", (told,)))
-                continue
             if isinstance(command, RefundIssue) and (answer := next(answers)).word != "claimed":
-                verdicts.append(refused(answer))
+                verdicts.append(refused(command, answer, now))
                 continue
             verdicts.append(Verdict("applied", effect=Call(command, end_by, message.envelope.traceparent)))
         return verdicts
@@ -99,6 +104,7 @@ class Adapter:
 
     async def drain(self, within_s: float) -> None:
         """Let calls end; what doesn't is given up, and looked up once its lease has run out."""
+        await self._pauses.stop()
         if self._calls:
             _, pending = await asyncio.wait(self._calls, timeout=within_s)
             for task in pending:
@@ -112,10 +118,12 @@ class Adapter:
         if started + self._deadline_s > call.end_by:
             # Never called, and so nothing uncertain about it: the attempt is spent, the next one may go.
             answer = Answer(outcome="retryable", code="lease_expired")
-        elif isinstance(command, RefundIssue):
-            answer = await self._provider.issue(command)
         else:
-            answer = await self._provider.look_up(command)
+            send = (
+                self._provider.issue(command) if isinstance(command, RefundIssue) else self._provider.look_up(command)
+            )
+            answer = await send
+            self._pauses.note(answer, started)
         self._metrics.provider_call(self.name, answer.outcome, self._clock.monotonic() - started)
         told = result_of(
             command,

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
 
     provider_deadline_s: Annotated[float, Gt(0), Le(60)] = 10.0
     provider_concurrency: Annotated[int, Ge(1), Le(1000)] = 64
+    provider_probe_s: Annotated[float, Gt(0), Le(3600)] = 10.0
     refund_lease_s: Annotated[float, Gt(0), Le(600)] = 30.0
     refund_retry_base_s: Seconds = 1.0
     refund_retry_max_s: Seconds = 300.0
@@ -62,13 +63,22 @@ class Settings(BaseSettings):
     refund_look_up_base_s: Seconds = 5.0
     refund_look_up_max_s: Seconds = 300.0
     refund_pending_look_up_s: Seconds = 3600.0
+    refund_longest_stall_s: Annotated[float, Gt(0), Le(3600)] = 600.0
+    redirects: Literal["automatic", "ask"] = "automatic"
+    approval_above: Annotated[int, Ge(0), Le(1_000_000_000)] = 500
+
+    reconcile_every: PositiveDuration = timedelta(days=1)
+    reconcile_lag_s: Annotated[float, Ge(0), Le(7 * 86_400)] = 21_600.0
+    reconcile_sample: Annotated[int, Ge(0), Le(10_000)] = 100
 
     batch_records: Annotated[int, Ge(1), Le(10_000)] = 1_000
     stuck_after_s: Seconds = 60.0
     health_host: str = "127.0.0.1"
     health_port: Port = 0
     ops_port: Port = 8080
+    webhooks_host: str = "127.0.0.1"
     webhooks_port: Port = 8081
+    webhooks_per_s: Annotated[float, Gt(0), Le(100_000)] = 200.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("stripe_api_base", "paypal_api_base", "help_url")
@@ -166,6 +176,9 @@ class Settings(BaseSettings):
             look_up_max_s=self.refund_look_up_max_s,
             pending_look_up_s=self.refund_pending_look_up_s,
             uncertain_limit=self.refund_give_up_after,
+            gate_limit=self.refund_give_up_after,
+            longest_stall=timedelta(seconds=self.refund_longest_stall_s),
+            redirects_itself=self.redirects == "automatic",
         )
         return Policy(refunds=refunds, chats=ChatPolicy(open_for=self.chat_open_for))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 log = structlog.get_logger()
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -100,7 +100,36 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._paused = Gauge(
+            "annul_provider_paused",
+            "1 while nothing is sent to a provider because it is down or refuses us",
+            ("provider",),
+            registry=self.registry,
+        )
         self._fired = Counter("annul_timers_fired", "Scheduled messages sent", registry=self.registry)
+        self._webhooks = Counter(
+            "annul_webhooks",
+            "Webhooks that came, by provider and the word that they were answered with",
+            ("provider", "end"),
+            registry=self.registry,
+        )
+        self._unknown = Counter(
+            "annul_webhooks_of_unknown_refunds",
+            "Webhooks about refunds that nobody asked the provider for",
+            ("provider",),
+            registry=self.registry,
+        )
+        self._differences = Counter(
+            "annul_reconcile_differences",
+            "What was found where a provider's word was held against ours, by kind; a run repeats what still differs",
+            ("provider", "kind"),
+            registry=self.registry,
+        )
+        self._reconciled = Gauge(
+            "annul_reconcile_finished_timestamp_seconds",
+            "When this process last finished a reconciliation; 0: never",
+            registry=self.registry,
+        )
 
     def messages(self, worker: str, labels: Sequence[tuple[str, str, str]], emitted: int) -> None:
         """A batch was decided, sent and committed."""
@@ -116,9 +145,29 @@ class Metrics:
         """A provider answered, or didn't."""
         self._calls.labels(provider, outcome).observe(seconds)
 
+    def provider_paused(self, provider: str, *, paused: bool) -> None:
+        """Whether a provider is paused, as this process sees it."""
+        self._paused.labels(provider).set(int(paused))
+
     def fired(self, count: int) -> None:
         """Scheduled messages were sent."""
         self._fired.inc(count)
+
+    def webhook(self, provider: str, end: str) -> None:
+        """A provider's webhook was answered."""
+        self._webhooks.labels(provider, end).inc()
+
+    def unknown_refund(self, provider: str) -> None:
+        """A provider told of a refund that nobody asked it for."""
+        self._unknown.labels(provider).inc()
+
+    def difference(self, provider: str, kind: str) -> None:
+        """A reconciliation found something that differs."""
+        self._differences.labels(provider, kind).inc()
+
+    def reconciled(self, at: float) -> None:
+        """A reconciliation was finished, at Unix seconds."""
+        self._reconciled.set(at)
 
 
 async def serve_health(metrics: Metrics, ready: Callable[[], bool], host: str, port: int) -> web.AppRunner:

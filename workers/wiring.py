@@ -16,6 +16,8 @@ import structlog
 from workers.adapter import Adapter
 from workers.cancellations import Cancellations
 from workers.consumers import group_of
+from workers.pauses import Pauses
+from workers.notifications import Notifications
 from workers.payouts import Payouts
 from workers.pipeline.clock import SystemClock
 from workers.pipeline.emit import Emitter
@@ -27,12 +29,19 @@ from workers.providers.card import CardProvider
 from workers.providers.http import AiohttpTransport
 from workers.providers.paypal import PayPalProvider
 from workers.providers.port import Provider
+from workers.reconcile.worker import Reconciler, Timing
 from workers.refunds import Refunds
 from workers.settings import Settings, SettingsError, secret
 from workers.store.database import Database
 from workers.telemetry import Metrics, serve_health
 from workers.timers import Timers
 from workers.wallet import Wallet
+from workers.webhooks.checks import Check, PayPalCheck, StripeCheck
+from workers.webhooks.door import Door, DoorLimits
+from workers.webhooks.news import Sender
+from workers.webhooks.signatures import secrets_in
+from workers.webhooks.translator import Translator
+from workers.webhooks.worker import Webhooks
 
 log = structlog.get_logger()
 _LAST_S = 1.5
@@ -100,15 +109,26 @@ class Process:
         """A provider's adapter on its way."""
         given = self.settings
         emitter = self.emitter()
+        made = provider(AiohttpTransport(concurrency=given.provider_concurrency))
+        pauses = Pauses(
+            made,
+            self.database(1),
+            self.clock,
+            self.metrics,
+            probe_every_s=given.provider_probe_s,
+            deadline_s=given.provider_deadline_s,
+        )
         adapter = Adapter(
-            provider(AiohttpTransport(concurrency=given.provider_concurrency)),
+            made,
             emitter,
             self.clock,
             self.metrics,
+            pauses,
             process=self.process,
             concurrency=given.provider_concurrency,
             deadline_s=given.provider_deadline_s,
             lease_s=given.refund_lease_s,
+            key_kept=self.policy.refunds.key_kept(made.name),
         )
         return self.pipeline(adapter, emitter)
 
@@ -132,26 +152,66 @@ def _wallet(process: Process) -> Worker:
     return process.pipeline(Wallet(process.process, timedelta(seconds=process.settings.refund_lease_s)))
 
 
-def _card(process: Process) -> Worker:
-    given = process.settings
+def card_provider(given: Settings, transport: AiohttpTransport) -> CardProvider:
+    """Raises SettingsError where there are no credentials."""
     given.need("stripe_api_key")
     key = secret(given.stripe_api_key) or ""
-    return process.adapter(
-        lambda transport: CardProvider(transport, given.stripe_api_base, key, given.provider_deadline_s)
-    )
+    return CardProvider(transport, given.stripe_api_base, key, given.provider_deadline_s)
+
+
+def paypal_provider(given: Settings, transport: AiohttpTransport) -> PayPalProvider:
+    """Raises SettingsError where there are no credentials."""
+    given.need("paypal_client_id", "paypal_client_secret")
+    client, password = given.paypal_client_id or "", secret(given.paypal_client_secret) or ""
+    return PayPalProvider(transport, given.paypal_api_base, client, password, given.provider_deadline_s)
+
+
+PROVIDERS: dict[str, Callable[[Settings, AiohttpTransport], Provider]] = {
+    "card": card_provider,
+    "paypal": paypal_provider,
+}
+
+
+def providers_of(given: Settings) -> dict[str, Provider | None]:
+    """Every provider by its name; None where its credentials are not set."""
+    made: dict[str, Provider | None] = {}
+    for name, make in PROVIDERS.items():
+        try:
+            made[name] = make(given, AiohttpTransport(concurrency=given.provider_concurrency))
+        except SettingsError:
+            made[name] = None
+    return made
+
+
+def _card(process: Process) -> Worker:
+    return process.adapter(lambda transport: card_provider(process.settings, transport))
 
 
 def _paypal(process: Process) -> Worker:
-    given = process.settings
-    given.need("paypal_client_id", "paypal_client_secret")
-    client, password = given.paypal_client_id or "", secret(given.paypal_client_secret) or ""
-    return process.adapter(
-        lambda transport: PayPalProvider(transport, given.paypal_api_base, client, password, given.provider_deadline_s)
+    return process.adapter(lambda transport: paypal_provider(process.settings, transport))
+
+
+def _reconcile(process: Process) -> Worker:
+    given, policy = process.settings, process.policy.refunds
+    lag = timedelta(seconds=given.reconcile_lag_s)
+    timing = Timing(
+        every=given.reconcile_every,
+        lag=lag,
+        # A call that stalled until the key was forgotten pays anew: by then it is in the list.
+        overlap=policy.key_retention["card"] + policy.longest_stall + lag,
+        sample=given.reconcile_sample,
+        uncertain_after=timedelta(seconds=policy.look_up_max_s),
+        pending_after=timedelta(seconds=policy.pending_look_up_s),
     )
+    return Reconciler(process.database(), providers_of(given), process.clock, process.metrics, timing)
 
 
 def _payouts(process: Process) -> Worker:
     return process.pipeline(Payouts())
+
+
+def _notifications(process: Process) -> Worker:
+    return process.pipeline(Notifications(process.settings.help_url))
 
 
 def _timers(process: Process) -> Worker:
@@ -173,6 +233,44 @@ def _sellers(process: Process) -> Worker:
     )
 
 
+def _webhooks(process: Process) -> Worker:
+    given = process.settings
+    checks = _checks(process)
+    door = Door(
+        checks,
+        KafkaProducer(given.kafka()),
+        process.clock,
+        process.metrics,
+        host=given.webhooks_host,
+        port=given.webhooks_port,
+        limits=DoorLimits(per_s=given.webhooks_per_s),
+    )
+    return Webhooks(door, process.pipeline(Translator(process.metrics)))
+
+
+def _checks(process: Process) -> dict[Sender, Check]:
+    given, checks = process.settings, dict[Sender, Check]()
+    if given.stripe_webhook_secret is not None:
+        signing = secrets_in(given.stripe_webhook_secret.get_secret_value())
+        if not signing:
+            raise SettingsError("ANNUL_STRIPE_WEBHOOK_SECRET holds no secret")
+        checks["stripe"] = StripeCheck(signing, process.clock)
+    if given.paypal_webhook_id is not None:
+        given.need("paypal_client_id", "paypal_client_secret")
+        checks["paypal"] = PayPalCheck(
+            AiohttpTransport(concurrency=given.provider_concurrency),
+            given.paypal_api_base,
+            given.paypal_client_id or "",
+            secret(given.paypal_client_secret) or "",
+            given.paypal_webhook_id,
+            deadline_s=given.provider_deadline_s,
+            clock=process.clock.monotonic,
+        )
+    if not checks:
+        raise SettingsError("ANNUL_STRIPE_WEBHOOK_SECRET or ANNUL_PAYPAL_WEBHOOK_ID must be set")
+    return checks
+
+
 WORKERS: dict[str, Callable[[Process], Worker]] = {
     "cancellations": _cancellations,
     "refunds": _refunds,
@@ -182,6 +280,9 @@ WORKERS: dict[str, Callable[[Process], Worker]] = {
     "timers": _timers,
     "sellers": _sellers,
     "payouts": _payouts,
+    "notifications": _notifications,
+    "webhooks": _webhooks,
+    "reconcile": _reconcile,
 }
 
 

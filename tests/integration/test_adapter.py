@@ -10,7 +10,7 @@ from kit.broker import Broker
 from kit.clock import VirtualClock, settle
 from kit.desk import Desk, incoming
 from kit.process import Process
-from kit.provider import NOT_FOUND, SUCCEEDED, PlayedProvider, adapter_of
+from kit.provider import NOT_FOUND, SUCCEEDED, PlayedProvider, adapter_of, pauses_of
 from msgspec.structs import replace
 
 from schemas.base import encode
@@ -115,15 +115,28 @@ class Sent:
         self.messages += records
 
 
+def by_hand(provider: PlayedProvider, sent: Sent, clock: VirtualClock, database: Database) -> Adapter:
+    """An adapter without a pipeline."""
+    return Adapter(
+        provider,
+        Emitter(sent, clock),
+        clock,
+        Metrics(),
+        pauses_of(provider, database, clock),
+        process="one",
+        concurrency=5,
+        deadline_s=10,
+        lease_s=30,
+    )
+
+
 @pytest.mark.parametrize(("stalled_s", "called"), [(0, True), (20, True), (20.5, False), (3600, False)])
 async def test_a_process_that_stalls_between_claim_and_call_does_not_call_when_its_lease_may_end_first(
     database: Database, stalled_s: float, called: bool
 ) -> None:
     desk, clock, sent = Desk(database), VirtualClock(), Sent()
     provider = PlayedProvider(answer=lambda _: SUCCEEDED)
-    adapter = Adapter(
-        provider, Emitter(sent, clock), clock, Metrics(), process="one", concurrency=5, deadline_s=10, lease_s=30
-    )
+    adapter = by_hand(provider, sent, clock, database)
     (command,) = await desk.cancel()
     (verdict,) = await desk.decide(adapter, command)
     await clock.advance(stalled_s)
@@ -202,9 +215,7 @@ async def test_draining_gives_up_calls_that_do_not_end_in_time(
 async def test_a_look_up_is_called_without_a_claim_and_as_often_as_it_is_asked(database: Database) -> None:
     desk, clock, sent = Desk(database), VirtualClock(), Sent()
     provider = PlayedProvider(answer=lambda _: NOT_FOUND)
-    adapter = Adapter(
-        provider, Emitter(sent, clock), clock, Metrics(), process="one", concurrency=5, deadline_s=10, lease_s=30
-    )
+    adapter = by_hand(provider, sent, clock, database)
     (issue,) = await desk.cancel()
     fields = {name: getattr(issue, name) for name in issue.__struct_fields__}
     look_up = RefundLookUp(**fields, look_up_no=2)

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 
 from kit.process import Process
 from schemas.refunds import RefundCommand, RefundIssue, RefundLookUp
 from workers.adapter import Adapter
-from workers.pipeline.clock import SystemClock
-from workers.providers.port import Answer
+from workers.pauses import Pauses
+from workers.pipeline.ports import Clock
+from workers.providers.port import Answer, ListedRefund, Provider
+from workers.store.database import Database
+from workers.telemetry import Metrics
 
 SUCCEEDED = Answer(outcome="succeeded", provider_refund_id="re_1")
 NOT_FOUND = Answer(outcome="not_found")
@@ -23,6 +27,9 @@ class PlayedProvider:
         self.running = 0
         self.most = 0
         self.closed = False
+        self.probed = 0
+        self.probe_answer = Answer(outcome="uncertain", code="timeout")
+        """What a probe comes to: at first that it is still down."""
         self._answer = answer
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
         self._changed = asyncio.Event()
@@ -33,6 +40,16 @@ class PlayedProvider:
     async def look_up(self, command: RefundLookUp) -> Answer:
         return await self._ask(command)
 
+    async def probe(self) -> Answer:
+        self.probed += 1
+        self._tell()
+        return self.probe_answer
+
+    async def list_refunds(self, since: datetime, until: datetime) -> AsyncIterator[ListedRefund]:
+        nothing: tuple[ListedRefund, ...] = ()
+        for one in nothing:
+            yield one
+
     async def close(self) -> None:
         self.closed = True
 
@@ -40,6 +57,12 @@ class PlayedProvider:
         """Wait until it was asked so many times."""
         async with asyncio.timeout(20):
             while len(self.asked) < count:
+                await self._changed.wait()
+
+    async def until_probed(self, count: int) -> None:
+        """Wait until it was probed so many times."""
+        async with asyncio.timeout(20):
+            while self.probed < count:
                 await self._changed.wait()
 
     def answer(self, order_id: str, answer: Answer = SUCCEEDED) -> None:
@@ -68,8 +91,7 @@ class PlayedProvider:
         self.asked.append(command)
         self.running += 1
         self.most = max(self.most, self.running)
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        self._tell()
         try:
             if self._answer is not None:
                 return self._answer(command)
@@ -79,14 +101,30 @@ class PlayedProvider:
         finally:
             self.running -= 1
 
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
-def adapter_of(process: Process, provider: PlayedProvider, concurrency: int = 5) -> Adapter:
-    """The adapter of a played provider, in a process."""
+
+def pauses_of(
+    provider: Provider,
+    database: Database,
+    clock: Clock,
+    metrics: Metrics | None = None,
+    probe_every_s: float = 10,
+) -> Pauses:
+    """A provider's pauses."""
+    return Pauses(provider, database, clock, metrics or Metrics(), probe_every_s=probe_every_s, deadline_s=1)
+
+
+def adapter_of(process: Process, provider: Provider, concurrency: int = 5, *, probe_every_s: float = 10) -> Adapter:
+    """The adapter of a provider, in a process."""
     return Adapter(
         provider,
         process.emitter,
-        SystemClock(),
+        process.clock,
         process.metrics,
+        pauses_of(provider, process.database, process.clock, process.metrics, probe_every_s),
         process="one",
         concurrency=concurrency,
         deadline_s=10,

@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from workers.demo import showcase
 from workers.demo.chaos import break_things
 from workers.demo.running import RunningAnnul
 from workers.demo.summary import print_summary
@@ -33,6 +34,8 @@ DEFAULTS = {
     "ANNUL_REFUND_LOOK_UP_BASE_S": "1",
     "ANNUL_REFUND_LOOK_UP_MAX_S": "4",
     "ANNUL_REFUND_PENDING_LOOK_UP_S": "2",
+    "ANNUL_REFUND_LONGEST_STALL_S": "2",
+    "ANNUL_PROVIDER_PROBE_S": "1",
 }
 SIMULATION = {"latency-ms": "25", "settle-after-s": "4", "hang-s": "4", "retry-after-s": "1", "fault-rate": "0.03"}
 
@@ -76,12 +79,9 @@ async def run(wishes: Wishes, console: Console) -> bool:
 
 async def _traffic(wishes: Wishes, annul: RunningAnnul, database: Database, console: Console) -> bool:
     settings = annul.settings()
-    planned = Traffic(
-        wishes.orders,
-        random.Random(wishes.seed),
-        datetime.now(UTC),
-        wishes.lasting_s,
-    ).plan()
+    now = datetime.now(UTC)
+    traffic = Traffic(wishes.orders, random.Random(wishes.seed), now, wishes.lasting_s)
+    planned = sorted([*traffic.plan(), *showcase.plan(now)], key=lambda record: record.at)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         sending = progress.add_task("messages sent", total=len(planned))
@@ -94,6 +94,8 @@ async def _traffic(wishes: Wishes, annul: RunningAnnul, database: Database, cons
 
         async with _breaking(wishes, annul, console):
             await _send(planned, wishes.lasting_s, KafkaProducer(settings.kafka()), progress, sending)
+        if provider_urls := annul.stack.folder.state.provider_urls:
+            await showcase.open_dispute(provider_urls["stripe"])
         try:
             await until_settled(database, settings, wishes.within_s, tell, chats=True)
         except UnsettledError as error:

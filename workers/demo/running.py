@@ -22,6 +22,8 @@ from workers.wiring import WORKERS
 _READY_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.1
 PROVIDERS = "providers"
+_SIGNING_SECRET = "whsec_simulated"  # noqa: S105 - signs what a simulation sends
+_WEBHOOK_ID = "WH-SIMULATED"
 
 
 class NotReadyError(Exception):
@@ -79,6 +81,7 @@ class RunningAnnul:
         }
         for name, value in {**self._defaults, **own}.items():
             self.environment[name] = os.environ.get(name) or value
+        self.environment.update(_webhook_settings())
         self.environment.update(await self._start_providers())
         settings = self.settings()
         await migrate(settings.database_url.get_secret_value())
@@ -106,7 +109,14 @@ class RunningAnnul:
         options = [f"--{name}={value}" for name, value in self._simulation.items()]
         # Ports of its own choice would be others after a restart.
         ports = [f"--stripe-port={free_port()}", f"--paypal-port={free_port()}", f"--ports-file={file}"]
-        argv = [sys.executable, "-m", "workers.providers.simulated", *ports, *options]
+        door = f"http://127.0.0.1:{self.environment['ANNUL_WEBHOOKS_PORT']}/webhooks"
+        webhooks = [
+            f"--stripe-webhook-url={door}/stripe",
+            f"--stripe-webhook-secret={_SIGNING_SECRET}",
+            f"--paypal-webhook-url={door}/paypal",
+            f"--paypal-webhook-id={os.environ.get('ANNUL_PAYPAL_WEBHOOK_ID') or _WEBHOOK_ID}",
+        ]
+        argv = [sys.executable, "-m", "workers.providers.simulated", *ports, *webhooks, *options]
         await self.stack.supervisor.add(PROVIDERS, argv)
         urls = await self._read_when_there(file)
         self.stack.folder.state.provider_urls = {name: urls[name] for name in ("stripe", "paypal")}
@@ -116,8 +126,12 @@ class RunningAnnul:
             "ANNUL_PAYPAL_API_BASE": urls["paypal"],
             "ANNUL_PAYPAL_CLIENT_ID": "simulated-client",
             "ANNUL_PAYPAL_CLIENT_SECRET": "simulated-secret",
+            "ANNUL_PAYPAL_WEBHOOK_ID": _WEBHOOK_ID,
         }
-        return {name: os.environ.get(name) or value for name, value in simulated.items()}
+        given = {name: os.environ.get(name) or value for name, value in simulated.items()}
+        if theirs := os.environ.get("ANNUL_STRIPE_WEBHOOK_SECRET"):
+            given["ANNUL_STRIPE_WEBHOOK_SECRET"] = f"{theirs},{_SIGNING_SECRET}"  # either holds
+        return given
 
     async def _read_when_there(self, file: Path) -> dict[str, str]:
         until = time.monotonic() + _READY_WITHIN_S
@@ -141,6 +155,16 @@ class RunningAnnul:
                     raise NotReadyError(f"not ready: {', '.join(sorted(waiting))}; logs in {self.stack.folder.path}")
                 if waiting:
                     await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _webhook_settings() -> dict[str, str]:
+    """Where webhooks come in: known before the providers start, and the same after a restart."""
+    port = os.environ.get("ANNUL_WEBHOOKS_PORT")
+    given = {"ANNUL_WEBHOOKS_PORT": port if port and int(port) else str(free_port())}
+    if not os.environ.get("ANNUL_STRIPE_WEBHOOK_SECRET"):
+        # Where the providers are others, too: without any secret the worker `webhooks` doesn't start.
+        given["ANNUL_STRIPE_WEBHOOK_SECRET"] = _SIGNING_SECRET
+    return given
 
 
 def _text_of(file: Path) -> str | None:

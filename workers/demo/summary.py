@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.sellers import Span
+from workers.demo.showcase import cases
 from workers.domain.statistics import Counts, span_of
 from workers.insight.money import money
 from workers.store.database import Database
@@ -15,6 +16,7 @@ _SELLERS = 5
 async def print_summary(console: Console, database: Database) -> None:
     """Print all tables."""
     parts: list[RenderableType] = [
+        await _cases(database),
         await _refunds(database),
         await _money(database),
         await _review(database),
@@ -24,6 +26,13 @@ async def print_summary(console: Console, database: Database) -> None:
         await _parked(database),
     ]
     console.print(Group(*parts))
+
+
+async def _cases(database: Database) -> Table:
+    table = _table("One of each kind", ("case", "its refund", ""), ())
+    for case in await cases(database):
+        table.add_row(case.name, case.path, "as it should" if case.as_it_should else "[red]not so[/red]")
+    return table
 
 
 async def _refunds(database: Database) -> Table:

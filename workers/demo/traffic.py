@@ -45,6 +45,10 @@ _CARD_FAULTS: Final = (
     ("unreadable", 1),
     ("pending", 1),
     ("lost_or_stolen_card", 1),
+    ("bounce_lost_or_stolen_card", None),
+    ("pending_lost_or_stolen_card", None),
+    ("failed_expired_or_canceled_card", None),
+    ("already_refunded_by_us", 1),
     ("charge_disputed", 1),
 )
 _PAYPAL_FAULTS: Final = (
@@ -56,6 +60,7 @@ _PAYPAL_FAULTS: Final = (
     ("unreadable", 1),
     ("pending", 1),
     ("PAYER_ACCOUNT_LOCKED_OR_CLOSED", 1),
+    ("bounce", None),
     ("TRANSACTION_DISPUTED", 1),
 )
 

@@ -99,7 +99,10 @@ class KafkaConsumer:
         """At most `max_records` records, waiting at most `timeout_s` for the first."""
         places = [TopicPartition(*place) for place in among]
         if not places:
-            await asyncio.sleep(timeout_s)  # without a partition it would mean all of them
+            # getmany without a partition would mean all of them. To aiokafka who fetches nothing for long is dead: it
+            # leaves the group and comes back with the next fetch only, which a spare member would never make.
+            with self._consumer._subscription.fetch_context():  # noqa: SLF001 - what getmany itself does
+                await asyncio.sleep(timeout_s)
             return []
         try:
             found = await self._consumer.getmany(*places, timeout_ms=int(timeout_s * 1000), max_records=max_records)

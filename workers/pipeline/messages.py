@@ -54,7 +54,11 @@ class Handler(Protocol):
         ...
 
     async def room(self) -> int:
-        """Waits until something can be taken, and says how many messages."""
+        """Waits until something can be taken, and says how many messages.
+
+        0: nothing for now, because of something outside; ask again after a moment. Waiting for long would keep the
+        pipeline from its other duties, and look as if it were stuck.
+        """
         ...
 
     def perform(self, effects: Iterable[Any]) -> None:

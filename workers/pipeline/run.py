@@ -189,6 +189,10 @@ class Pipeline:
         try:
             room = await self._handler.room()
             ours = await self._take_over(lane)
+            if room == 0:
+                with self._excused(lane):
+                    await self._consumer.poll(1, self._limits.poll_s, frozenset())
+                return _Batch([], {})
             records = await self._consumer.poll(min(room, self._limits.batch_records), self._limits.poll_s, ours)
         except BrokerError as error:
             log.warning("consumer.poll_delayed", group=self.group, error=str(error)[:200])

@@ -2,7 +2,8 @@
 -- How far everything is: what still waits for a provider, for a chat's close, for an answer.
 SELECT (SELECT count(*) FROM orders WHERE cancelled_at IS NOT NULL) AS cancelled,
        (SELECT count(*) FROM refunds) AS refunds,
-       (SELECT count(*) FROM refunds WHERE state IN ('requested', 'retrying', 'uncertain', 'pending')) AS moving,
+       (SELECT count(*) FROM refunds WHERE state IN ('requested', 'retrying', 'uncertain', 'pending', 'declined', 'bounced')
+           OR gate <> 'frozen') AS moving,
        (SELECT count(*) FROM scheduled_messages
          WHERE schedule_id LIKE 'chat.close:%' AND state IN ('waiting', 'firing')) AS chats_waiting,
        (SELECT count(*) FROM scheduled_messages WHERE schedule_id LIKE 'chat.close:%' AND state = 'fired') AS chats_closed,
@@ -51,3 +52,17 @@ SELECT seller_id,
          - count(*) FILTER (WHERE replaces_outcome = 'cancelled_after_acceptance') AS cancelled_after_acceptance,
        max(seq) AS seq
   FROM seller_outcomes GROUP BY seller_id ORDER BY count(*) DESC, seller_id LIMIT $1
+
+-- name: demo_cases
+-- The states that each order's refunds went through, the ones that took another's place after those, and who was told
+-- of a refusal.
+SELECT order_id, array_agg(state ORDER BY place, revision) AS states,
+       (SELECT count(*) FROM notices AS n WHERE n.order_id = s.order_id AND n.about = 'refused') AS refusals
+  FROM (
+    SELECT r.order_id, (r.redirected_from IS NOT NULL)::int AS place, 0 AS revision, 'requested' AS state
+      FROM refunds AS r WHERE starts_with(r.order_id, $1)
+     UNION ALL
+    SELECT r.order_id, (r.redirected_from IS NOT NULL)::int, t.revision, t.state
+      FROM refunds AS r JOIN refund_steps AS t USING (refund_id) WHERE starts_with(r.order_id, $1)
+  ) AS s
+ GROUP BY order_id
