@@ -12,7 +12,7 @@ Body = Annotated[str, msgspec.Meta(min_length=1, max_length=8_000)]
 
 
 class Recipient(Message, frozen=True, kw_only=True):
-    """Who is told."""
+    """Who is told, and as which side of the order."""
 
     kind: Literal["client", "seller"]
     id: Id

@@ -88,7 +88,7 @@ REFUNDS_DUE: Final = Topic(
     {"refund.due": RefundDue, "refund.flagged": RefundFlagged, "refund.action": RefundAction},
 )
 PROVIDERS_WEBHOOKS: Final = Topic(
-    "providers.webhooks.v1", "inside", "provider event id", {"provider.webhook": ProviderWebhook}
+    "providers.webhooks.v1", "inside", "id", {"provider.webhook": ProviderWebhook}
 )
 SELLERS_OUTCOMES: Final = Topic("sellers.outcomes.v1", "inside", "seller_id", {"seller.outcome": SellerOutcome})
 REFUNDS_EVENTS: Final = Topic(
@@ -128,7 +128,7 @@ PAYOUTS_DECIDED: Final = Topic(
     {"payout.allowed": PayoutDecided, "payout.refused": PayoutDecided},
 )
 NOTIFICATIONS_REQUESTED: Final = Topic(
-    "notifications.requested.v1", "out", "recipient id", {"notification.requested": NotificationRequested}
+    "notifications.requested.v1", "out", "recipient.id", {"notification.requested": NotificationRequested}
 )
 PARKED: Final = Topic("annul.parked.v1", "out", "the original key", {}, max_message_bytes=4 * 1_048_576)
 

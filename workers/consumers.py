@@ -3,10 +3,15 @@
 from typing import Final
 
 from schemas.topics import (
+    CHATS_COMMANDS,
     ORDERS_EVENTS,
+    ORDERS_REFUSED,
+    PAYOUTS_DECIDED,
     PAYOUTS_REQUESTED,
+    PROVIDERS_WEBHOOKS,
     REFUNDS_COMMANDS,
     REFUNDS_DUE,
+    REFUNDS_EVENTS,
     REFUNDS_RESULTS,
     SELLERS_OUTCOMES,
     Topic,
@@ -20,6 +25,8 @@ CONSUMERS: Final[dict[str, tuple[Topic, ...]]] = {
     "card": (REFUNDS_COMMANDS["card"],),
     "payouts": (PAYOUTS_REQUESTED,),
     "sellers": (SELLERS_OUTCOMES,),
+    "notifications": (REFUNDS_EVENTS, CHATS_COMMANDS, ORDERS_REFUSED, PAYOUTS_DECIDED),
+    "webhooks": (PROVIDERS_WEBHOOKS,),
 }
 
 

@@ -14,7 +14,7 @@ from workers.domain.emission import Emission
 from workers.domain.policy import RefundPolicy
 from workers.domain.refund import Observation, decide_refund
 from workers.domain.refund_course import Situation
-from workers.domain.refund_types import Refund
+from workers.domain.refund_types import Action, Refund
 from workers.domain.settlement import settle_order
 from workers.handler import DatabaseHandler
 from workers.pipeline.messages import Incoming, Verdict
@@ -39,6 +39,7 @@ class Refunds(DatabaseHandler):
         verdicts = [work.decide(message) for message in batch]
         await work.rows.store(connection, now)
         await work.agenda.store(connection)
+        await work.rows.store_audit(connection)
         return verdicts
 
 
@@ -61,18 +62,21 @@ class _Work:
         observation: Observation
         if isinstance(said, RefundAction):
             asked = self.rows.actions.get(said.action_id)
-            if asked is None:
+            if asked is None or asked.action.refund_id != said.refund_id:
                 return Verdict("duplicate")
             if asked.unapproved:
                 return Verdict("refused")
+            # Decided once, also where a batch holds its message twice.
+            del self.rows.actions[said.action_id]
             observation = asked.action
         else:
             observation = said
-        decision = decide_refund(refund, observation, self._situation_of(refund))
+        at = replace(self._situation, jitter=self._randomness.random())
+        decision = decide_refund(refund, observation, self.rows.situation(refund, at))
         self.rows.note(decision, message.envelope.id)
-        if isinstance(said, RefundAction):
-            self.rows.acted.append(Acted(said.action_id, decision.refused))
-        elif not isinstance(said, RefundDue):
+        if isinstance(observation, Action):
+            self.rows.acted.append(Acted(observation, decision.refused))
+        elif isinstance(said, RefundResult | RefundFlagged):
             self.rows.observe(message.envelope.id, said, decision.refund, self._situation.now)
         emissions = [*decision.emissions, *self._settle(refund.order_id)]
         self.agenda.note(decision.later, decision.withdrawn, message.envelope.traceparent)
@@ -96,20 +100,6 @@ class _Work:
         """A wallet's refund is its ledger line: a credit that isn't there was not given, one that is stays given."""
         credited = said.refund_id in self.rows.credited
         return credited if said.outcome == "succeeded" else said.outcome == "not_found" and not credited
-
-    def _situation_of(self, refund: Refund) -> Situation:
-        rows = self.rows
-        successor = rows.successor_of(refund)
-        return replace(
-            self._situation,
-            jitter=self._randomness.random(),
-            client_locale=rows.order(refund.order_id).client_locale,
-            claims=tuple(rows.claims.get(refund.refund_id, ())),
-            answered=frozenset(rows.answered.get(refund.refund_id, ())),
-            facts=tuple(rows.facts.get(refund.refund_id, {}).values()),
-            successor=successor,
-            successor_claimed=successor is not None and successor.refund_id in rows.claims,
-        )
 
     def _settle(self, order_id: str) -> list[Emission]:
         settled, told = settle_order(self.rows.order(order_id), self.rows.of_order(order_id), self._situation.now)

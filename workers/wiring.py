@@ -16,8 +16,8 @@ import structlog
 from workers.adapter import Adapter
 from workers.cancellations import Cancellations
 from workers.consumers import group_of
-from workers.pauses import Pauses
 from workers.notifications import Notifications
+from workers.pauses import Pauses
 from workers.payouts import Payouts
 from workers.pipeline.clock import SystemClock
 from workers.pipeline.emit import Emitter

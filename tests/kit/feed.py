@@ -54,7 +54,7 @@ class Scripted(DatabaseHandler):
         for message in batch:
             command = message.data
             if isinstance(command, RefundIssue) and (answer := next(claims)).word != "claimed":
-                verdicts.append(refused(answer))
+                verdicts.append(refused(command, answer, now))
                 continue
             answer_now = self._script(command)
             said = await answer_now if isinstance(answer_now, Awaitable) else answer_now

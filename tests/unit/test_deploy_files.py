@@ -32,6 +32,8 @@ FILLED = {
     "ANNUL_STRIPE_API_KEY": "key",
     "ANNUL_PAYPAL_CLIENT_ID": "id",
     "ANNUL_PAYPAL_CLIENT_SECRET": "word",
+    "ANNUL_STRIPE_WEBHOOK_SECRET": "word",
+    "ANNUL_PAYPAL_WEBHOOK_ID": "id",
 }
 
 
@@ -107,7 +109,8 @@ def test_services_of_workers_are_run_as_they_should_be() -> None:
         assert (one["read_only"], one["cap_drop"]) == (True, ["ALL"]), name
         assert one["environment"]["ANNUL_HEALTH_PORT"] in one["expose"], name
         assert "healthcheck" not in one, "the image's own"
-        assert "ports" not in one, "health has no login: it stays inside"
+        doors = ["127.0.0.1:8081:8081"] if name == "webhooks" else []
+        assert one.get("ports", []) == doors, "health has no login: it stays inside"
 
 
 def test_image_is_built_once_and_before_the_workers() -> None:
@@ -132,7 +135,9 @@ def test_secrets_come_from_outside_and_go_only_where_they_are_needed() -> None:
         given = {key: value for key, value in one.get("environment", {}).items() if key in secrets}
         assert all("${" in value for value in given.values()), name
         providers = {key.split("_")[1] for key in given if "STRIPE" in key or "PAYPAL" in key}
-        assert providers == {"card": {"STRIPE"}, "paypal": {"PAYPAL"}}.get(name, set())
+        needed = {"card": {"STRIPE"}, "paypal": {"PAYPAL"}, "webhooks": {"STRIPE", "PAYPAL"}}
+        needed["reconcile"] = needed["webhooks"]
+        assert providers == needed.get(name, set())
 
 
 def is_secret(annotation: Any) -> bool:
@@ -438,7 +443,7 @@ def sources(*folders: str) -> str:
 
 
 def test_runbook_knows_every_reason_to_park() -> None:
-    code = sources("schemas", "workers", "workers/domain", "workers/pipeline")
+    code = sources("schemas", "workers", "workers/domain", "workers/pipeline", "workers/webhooks")
     named = dict(re.findall(r'^([A-Z_]+)(?:: Final)? = "([a-z_]+)"$', code, re.MULTILINE))
     reasons = {named.get(one, one) for one in re.findall(r'Fault\(\s*"?([A-Za-z_]+)"?,', code)} - {"reason", "fault"}
     assert len(reasons) > 8
@@ -449,7 +454,7 @@ def test_runbook_knows_every_review_of_our_own_and_every_event_of_trouble() -> N
     told_there = set(spans(DEPLOY / "RUNBOOK.md"))
     domain = sources("workers/domain")
     assert set(re.findall(r'_review\(\w+, "([a-z_]+)"', domain)) <= told_there
-    code = sources("workers", "workers/pipeline")
+    code = sources("workers", "workers/pipeline", "workers/webhooks", "workers/reconcile")
     trouble = set(re.findall(r'log\.(?:error|critical)\(\s*"([a-z_.]+)"', code))
     waiting = set(re.findall(r'log\.warning\(\s*"([a-z_.]+_delayed)"', code))
     assert len(waiting) > 5

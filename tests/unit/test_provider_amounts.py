@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from schemas.currencies import EXPONENTS
 from workers.providers.amounts import (
     NotExpressible,
+    minor_of_paypal,
+    minor_of_stripe,
     paypal_exponent,
     paypal_value,
     stripe_exponent,
@@ -75,6 +77,55 @@ def test_what_paypal_gets_is_worth_what_iso_says(amount_minor: int, currency: st
         assert Decimal(sent) == exact
         assert len(sent.partition(".")[2]) == paypal_exponent(currency)
         assert len(sent) <= 32
+
+
+@given(amount_minor=MINOR, currency=CURRENCIES)
+def test_what_was_sent_comes_back_as_the_same_amount(amount_minor: int, currency: str) -> None:
+    sent = _or_none(stripe_minor, amount_minor, currency)
+    if sent is not None:
+        assert minor_of_stripe(int(sent), currency) == amount_minor
+    value = _or_none(paypal_value, amount_minor, currency)
+    if value is not None:
+        assert minor_of_paypal(str(value), currency) == minor_of_paypal(f"-{value}", currency) == amount_minor
+
+
+@given(amount=MINOR, currency=CURRENCIES)
+def test_what_stripe_tells_is_read_as_what_it_is_worth_or_not_at_all(amount: int, currency: str) -> None:
+    exact = Decimal(amount).scaleb(-stripe_exponent(currency)).scaleb(EXPONENTS[currency])
+    read = _or_none(minor_of_stripe, amount, currency)
+    assert read == (int(exact) if exact == exact.to_integral_value() else None)
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "minor"),
+    [
+        ("-45.00", "EUR", 4500),
+        ("45", "EUR", 4500),
+        ("-45.00", "HUF", 4500),
+        ("-45", "HUF", 4500),
+        ("-5800.00", "JPY", 5800),
+        ("-5800.50", "JPY", None),
+        ("-0.001", "EUR", None),
+        ("-1.234", "KWD", 1234),
+        ("1,00", "EUR", None),
+        ("1.", "EUR", None),
+        ("-", "EUR", None),
+        ("1e3", "EUR", None),
+        ("٣", "EUR", None),
+        ("1" * 16, "EUR", None),
+        ("1.00", "ABC", None),
+    ],
+)
+def test_paypals_decimals_are_read_exactly(value: str, currency: str, minor: int | None) -> None:
+    try:
+        assert minor_of_paypal(value, currency) == minor
+    except NotExpressible:
+        assert minor is None
+
+
+@pytest.mark.parametrize("amount", [0, -1])
+def test_an_amount_of_stripes_that_is_no_money_is_refused(amount: int) -> None:
+    assert _code(minor_of_stripe, amount, "EUR") == "amount_not_expressible"
 
 
 def test_the_units_are_the_published_ones() -> None:

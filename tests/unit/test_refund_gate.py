@@ -22,7 +22,7 @@ from kit.builders import (
     successor,
 )
 
-from schemas.refunds import RefundIssue, RefundLookUp
+from schemas.refunds import RefundIssue, RefundLookUp, RefundResult
 from workers.domain.refund_course import RefundDecision
 from workers.domain.refund_types import Refund
 
@@ -39,7 +39,7 @@ def gated(state: str = "declined", **changes: object) -> Refund:
     return refund_in(state, **{"gate": "redirect", "gate_look_up": 3, "look_up_no": 3, **changes})
 
 
-def absent(**changes: object) -> object:
+def absent(**changes: object) -> RefundResult:
     return result("not_found", **{"attempt": 3, "via": "look_up", "look_up_no": 3, **changes})
 
 

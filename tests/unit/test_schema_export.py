@@ -154,7 +154,13 @@ def test_rules_that_a_schema_cannot_say_are_told() -> None:
 def test_example_is_taken_by_its_schema_and_read_and_written_as_it_is(path: Path) -> None:
     type_, text = type_of(path), path.read_bytes()
     assert [error.message for error in VALIDATORS[type_].iter_errors(json.loads(text))] == []
-    assert json.loads(encode(read(type_, text))) == json.loads(text)
+    read_and_written = json.loads(encode(read(type_, text)))
+    if type_ in THEIRS:
+        assert {name: read_and_written[name] for name in THEIRS[type_]} == {
+            name: json.loads(text)[name] for name in THEIRS[type_]
+        }
+    else:
+        assert read_and_written == json.loads(text)
 
 
 def test_examples_show_what_is_special() -> None:
@@ -172,6 +178,9 @@ def test_examples_show_what_is_special() -> None:
 
 
 # ---------------------------------------------------------------- as strict as the reader
+
+THEIRS = {"provider.webhook": ("id", "type")}
+"""What others define, and which of its fields are read here as they are."""
 
 TENDER = "escrow.tenders.0"
 BROKEN: list[tuple[str, list[Any]]] = [
@@ -255,7 +264,7 @@ def test_missing_and_mistaken_fields_of_every_type_are_refused_by_both(type_: st
     for name in exported(type_)["required"]:
         data = {key: value for key, value in whole.items() if key != name}
         assert (schema_takes(type_, data), reader_takes(type_, data)) == (False, False), name
-    for name in whole:
+    for name in THEIRS.get(type_, whole):
         data = with_field(whole, name, {"unexpected": [None]})
         assert (schema_takes(type_, data), reader_takes(type_, data)) == (False, False), name
     others: list[Any] = [None, [], [whole], "text", 1, True]

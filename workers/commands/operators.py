@@ -1,15 +1,16 @@
-"""The arguments of the operators' commands: verify, order, parked, sellers. What they do is loaded when needed."""
+"""The arguments of the operators' commands; what they do is loaded when needed."""
 
-import sys
-from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workers.commands.calling import operator_settings, run
-from workers.settings import Settings, SettingsError
+from workers.commands import money
+from workers.commands.calling import operate as _operate
+from workers.commands.calling import the_actor
+from workers.settings import SettingsError
 
 if TYPE_CHECKING:
     from workers.insight.parked import Which
@@ -21,11 +22,13 @@ Reason = Annotated[str | None, typer.Option(help="only those parked for this rea
 OfTopic = Annotated[str | None, typer.Option("--topic", help="only those of this topic", metavar="TOPIC")]
 AtMost = Annotated[int, typer.Option(min=1, max=_MOST, help="act on so many at most, the oldest first")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only count what would be done")]
+By = Annotated[str | None, typer.Option("--by", help="who does it; the system's user if not given", metavar="NAME")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="topic:partition:offset")]
 All = Annotated[bool, typer.Option("--all", help="every parked message")]
 
 parked = typer.Typer(help="Works on messages that could not be processed.", no_args_is_help=True)
 sellers = typer.Typer(help="Sellers' statistics.", no_args_is_help=True)
+providers = typer.Typer(help="Payment providers.", no_args_is_help=True)
 
 
 class Status(StrEnum):
@@ -37,12 +40,22 @@ class Status(StrEnum):
     ANY = "any"
 
 
+class Refunder(StrEnum):
+    """A provider that can be asked for what it refunded."""
+
+    CARD = "card"
+    PAYPAL = "paypal"
+
+
 def add_to(app: typer.Typer) -> None:
     """Give the command line these commands."""
     app.command("verify")(verify)
     app.command("order")(order)
+    app.command("reconcile")(reconcile)
+    money.add_to(app)
     app.add_typer(parked, name="parked")
     app.add_typer(sellers, name="sellers")
+    app.add_typer(providers, name="providers")
 
 
 def verify(
@@ -64,6 +77,36 @@ def order(order_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJso
     _operate(lambda settings: command.run(settings, order_id, as_json=as_json))
 
 
+def reconcile(
+    provider: Annotated[Refunder | None, typer.Option(help="only this one")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="the period's beginning, ISO 8601", metavar="T")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="its end; now if not given", metavar="T")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=90, help="or how long it is; 2 if not given")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=0, max=_MOST, help="succeeded refunds to ask each provider about again")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="compare and ask, but tell and record nothing")] = False,
+    as_json: AsJson = False,
+    file: Annotated[Path | None, typer.Option(help="write the report here too, as JSON", dir_okay=False)] = None,
+) -> None:
+    """Hold the providers' word against ours: lists, what is uncertain or pending, a sample; exit 1 on a difference."""
+    from workers.commands import reconcile as command  # noqa: PLC0415
+
+    if since is not None and days is not None:
+        raise SettingsError("--from and --days don't go together")
+    wishes = command.Wishes(
+        provider=provider.value if provider is not None else None,
+        period_from=_moment("--from", since),
+        period_to=_moment("--to", until),
+        days=days or 2,
+        sample=sample,
+        dry_run=dry_run,
+        as_json=as_json,
+        file=file,
+    )
+    _operate(lambda settings: command.run(settings, wishes))
+
+
 @sellers.command("show")
 def show_seller(
     seller_id: Annotated[str, typer.Argument(metavar="ID")],
@@ -74,6 +117,14 @@ def show_seller(
     from workers.commands import sellers_show as command  # noqa: PLC0415
 
     _operate(lambda settings: command.run(settings, seller_id, limit=limit, as_json=as_json))
+
+
+@providers.command("list")
+def list_providers(as_json: AsJson = False) -> None:
+    """Which provider is paused, since when and why; and the latest pause that is over."""
+    from workers.commands import providers as command  # noqa: PLC0415
+
+    _operate(lambda settings: command.list_(settings, as_json=as_json))
 
 
 @parked.command("list")
@@ -120,6 +171,7 @@ def redrive(
     reason: Reason = None,
     topic: OfTopic = None,
     limit: AtMost = 1_000,
+    by: By = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -127,7 +179,8 @@ def redrive(
     from workers.commands import parked as command  # noqa: PLC0415
 
     which = _which(ids, reason, topic, every=every)
-    _operate(lambda settings: command.put_back(settings, which, limit=limit, dry_run=dry_run, as_json=as_json))
+    who = the_actor(by)
+    _operate(lambda settings: command.put_back(settings, which, by=who, limit=limit, dry_run=dry_run, as_json=as_json))
 
 
 @parked.command("discard")
@@ -138,6 +191,7 @@ def discard(
     reason: Reason = None,
     topic: OfTopic = None,
     limit: AtMost = 1_000,
+    by: By = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +202,12 @@ def discard(
     if not 0 < len(told) <= 500:  # noqa: PLR2004 - as long as a cancellation's reason
         raise SettingsError("--why takes a reason of 1 to 500 characters")
     which = _which(ids, reason, topic, every=every)
-    _operate(lambda settings: command.give_up(settings, which, why=told, limit=limit, dry_run=dry_run, as_json=as_json))
+    who = the_actor(by)
+    _operate(
+        lambda settings: command.give_up(
+            settings, which, why=told, by=who, limit=limit, dry_run=dry_run, as_json=as_json
+        )
+    )
 
 
 def _which(ids: list[str] | None, reason: str | None, topic: str | None, *, every: bool) -> "Which":
@@ -160,6 +219,17 @@ def _which(ids: list[str] | None, reason: str | None, topic: str | None, *, ever
     if not (ids or every or reason or topic):
         raise SettingsError("which messages? name their ids, or give --all, --reason or --topic")
     return Which(ids=tuple(ids) if ids else None, reason=reason, topic=topic)
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
+    """A day or a time, in UTC where it doesn't say. Raises SettingsError."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise SettingsError(f"{option}: {text!r} is not a time such as 2026-11-23 or 2026-11-23T09:15:00Z") from None
 
 
 def _duration(text: str) -> timedelta:
@@ -176,21 +246,3 @@ def _duration(text: str) -> timedelta:
     except (OverflowError, ValidationError):
         pass
     raise SettingsError(f"--since: {text!r} is not a duration such as 30m, 2h, 7d or PT30M")
-
-
-def _operate(work: Callable[[Settings], Coroutine[Any, Any, bool]], *needed: str) -> None:
-    """Run it with an operator's settings; exit 1 where it says no, or where what it asks fails in a known way."""
-    from aiohttp import ClientError  # noqa: PLC0415
-    from aiokafka.errors import KafkaError  # noqa: PLC0415
-    from asyncpg import InterfaceError, PostgresError  # noqa: PLC0415
-
-    from workers.insight.topic_reader import NoTopicError  # noqa: PLC0415
-
-    settings = operator_settings("database_url", *needed)
-    try:
-        well = run(work(settings))
-    except (PostgresError, InterfaceError, KafkaError, ClientError, NoTopicError) as error:
-        sys.stderr.write(f"annul: {type(error).__name__}: {' '.join(str(error).split())}\n")
-        well = False
-    if not well:
-        raise typer.Exit(1)

@@ -90,9 +90,9 @@ async def raw(settings: Settings, parked_id: str) -> bool:
     return True
 
 
-async def put_back(settings: Settings, which: Which, *, limit: int, dry_run: bool, as_json: bool) -> bool:
+async def put_back(settings: Settings, which: Which, *, by: str, limit: int, dry_run: bool, as_json: bool) -> bool:
     """Redrive and say what happens next; False where a message that was named can't be."""
-    change = await redrive(settings, which, limit=limit, dry_run=dry_run)
+    change = await redrive(settings, which, limit=limit, dry_run=dry_run, by=by)
     told = (
         "They are due now: the worker `timers` sends them. Marking and scheduling was one transaction, so none is put "
         "back twice or lost. What fails again is parked under a new id, with this one as its history."
@@ -100,9 +100,11 @@ async def put_back(settings: Settings, which: Which, *, limit: int, dry_run: boo
     return _tell(change, told if change.changed else "", as_json=as_json)
 
 
-async def give_up(settings: Settings, which: Which, *, why: str, limit: int, dry_run: bool, as_json: bool) -> bool:
+async def give_up(
+    settings: Settings, which: Which, *, why: str, by: str, limit: int, dry_run: bool, as_json: bool
+) -> bool:
     """Discard and say so; False where a message that was named can't be."""
-    change = await discard(settings, which, why=why, limit=limit, dry_run=dry_run)
+    change = await discard(settings, which, why=why, limit=limit, dry_run=dry_run, by=by)
     return _tell(change, "They stay on record, with the reason." if change.changed else "", as_json=as_json)
 
 

@@ -5,6 +5,7 @@ from typing import assert_never
 from schemas.refunds import RefundDue, RefundFlagged, RefundResult
 from workers.domain.refund_actions import on_action
 from workers.domain.refund_course import Course, RefundDecision, Situation
+from workers.domain.refund_facts import OVERPAID
 from workers.domain.refund_results import on_result
 from workers.domain.refund_types import Action, Refund
 from workers.domain.refund_waiting import on_due
@@ -31,10 +32,14 @@ def decide_refund(refund: Refund, observation: Observation, at: Situation) -> Re
 
 
 def _on_flag(course: Course, flag: RefundFlagged) -> None:
-    """Something doesn't add up, whatever the state says. Once redirected, its money is with its successor."""
+    """Something doesn't add up, whatever the state says. Once redirected, its money is with its successor.
+
+    What is in review already stays there with the news, and a way out that a person had asked for is shut: they did
+    not know of it. That it was paid twice is never painted over.
+    """
     refund = course.refund
     if refund.state == "redirected":
         if course.at.successor is not None and course.at.successor.state != "needs_review":
             course.beside(course.at.successor).review(flag.code)
-    elif refund.state != "needs_review":
+    elif refund.state != "needs_review" or refund.code != OVERPAID:
         course.review(flag.code)

@@ -18,10 +18,13 @@ from workers.pipeline.messages import pack, unpack_headers
 from workers.pipeline.parking import REDRIVEN_FROM
 from workers.pipeline.ports import Outgoing
 from workers.settings import Settings
+from workers.store.audit import Entry, append
 from workers.store.database import columns
 from workers.store.queries import sql
 
 MOST_AT_ONCE: Final = 10_000
+NOBODY: Final = "unknown"
+"""Who does it, where nobody says."""
 _RECORDS_AT_ONCE: Final = 50
 _ROOM_FOR_THE_MARK: Final = 4096
 """What a redriven record may grow by: the header that says where it was parked, and Kafka's own framing."""
@@ -106,21 +109,29 @@ async def read_raw(settings: Settings, parked_id: str) -> tuple[bytes | None] | 
     return (row["value"],) if row else None
 
 
-async def redrive(settings: Settings, which: Which, *, limit: int, dry_run: bool) -> Change:
-    """Put messages back on their topics, the oldest first."""
+async def redrive(settings: Settings, which: Which, *, limit: int, dry_run: bool, by: str = NOBODY) -> Change:
+    """Put messages back on their topics, the oldest first. The audit chain says who did."""
     topics = [settings.topic_prefix + topic.name for topic in CATALOGUE if topic is not PARKED]
     most_bytes = min(topic.max_message_bytes for topic in CATALOGUE) - _ROOM_FOR_THE_MARK
     fit = Fit(topics=topics, most_bytes=most_bytes)
-    return await _change(settings, which, "redriven", fit, limit=limit, dry_run=dry_run)
+    return await _change(settings, which, "redriven", fit, by, limit=limit, dry_run=dry_run)
 
 
-async def discard(settings: Settings, which: Which, *, why: str, limit: int, dry_run: bool) -> Change:
-    """Give messages up, the oldest first; they stay on record with the reason."""
-    return await _change(settings, which, "discarded", Fit(), limit=limit, dry_run=dry_run, why=why)
+async def discard(settings: Settings, which: Which, *, why: str, limit: int, dry_run: bool, by: str = NOBODY) -> Change:
+    """Give messages up, the oldest first; they stay on record with the reason. The audit chain says who did."""
+    return await _change(settings, which, "discarded", Fit(), by, limit=limit, dry_run=dry_run, why=why)
 
 
 async def _change(
-    settings: Settings, which: Which, action: Status, fit: Fit, *, limit: int, dry_run: bool, why: str | None = None
+    settings: Settings,
+    which: Which,
+    action: Status,
+    fit: Fit,
+    actor: str,
+    *,
+    limit: int,
+    dry_run: bool,
+    why: str | None = None,
 ) -> Change:
     ids = list(dict.fromkeys(which.ids)) if which.ids is not None else None
     filters = (ids, which.reason, _topics(settings, which.topic))
@@ -135,6 +146,7 @@ async def _change(
                 await _schedule(connection, chosen, settings)
         left = set(ids or ()) - {row["parked_id"] for row in chosen}
         statuses = await connection.fetch(sql("read_parked_status"), list(left), fit.topics, fit.most_bytes)
+        await append(connection, [_entry(row, action, actor, why) for row in chosen])
     matched = sum(row["count"] for row in counted)
     by = [dict(row) for row in counted] if dry_run or len(chosen) == matched else _tally(chosen)
     return Change(
@@ -146,6 +158,11 @@ async def _change(
         ids=[row["parked_id"] for row in chosen],
         refused=list(_unfit(unfit) if ids is None else _left(sorted(left), statuses, dry_run=dry_run)),
     )
+
+
+def _entry(row: Any, action: Status, by: str, why: str | None) -> Entry:
+    detail = {"topic": row["topic"], "topic_id": row["topic_id"], "parked_for": row["reason"], "reason": why}
+    return Entry(actor=by, what=f"parked.{action}", subject=row["parked_id"], detail=detail)
 
 
 async def _schedule(connection: Any, chosen: Sequence[Any], settings: Settings) -> None:

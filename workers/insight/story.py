@@ -13,7 +13,7 @@ from workers.settings import Settings
 from workers.store.queries import sql
 
 MOST_ROWS: Final = 2000
-"""Of one kind and order: answers, claims, chat messages, parked messages."""
+"""Of one kind and order: answers, claims, steps, actions, chat messages, parked messages."""
 
 State = Literal["unknown", "placed", "accepted", "delivered", "completed", "cancelled", "in_review", "refunded"]
 """
@@ -22,8 +22,6 @@ State = Literal["unknown", "placed", "accepted", "delivered", "completed", "canc
 `cancelled`: money is on its way back. `in_review`: of at least one tender a person must decide.
 `refunded`: `order.refunded` is out, and nothing of it waits for a person since.
 """
-
-_FOR_A_PERSON: Final = frozenset({"declined", "bounced", "needs_review"})
 
 
 class Chat(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +45,12 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str | None
     currency: str | None
     refunds: list[dict[str, Any]]
+    facts: list[dict[str, Any]]
+    """What the providers made of the refunds, by their own ids."""
+    disputes: list[dict[str, Any]]
+    """About the payments that the refunds are of."""
+    actions: list[dict[str, Any]]
+    """What people asked for; their reasons are left out."""
     chat: Chat | None
     ledger: list[dict[str, Any]]
     timeline: list[Step]
@@ -69,6 +73,9 @@ async def tell_story(settings: Settings, order_id: str) -> Story | None:
         client_id=order.client_id,
         currency=order.currency,
         refunds=[msgspec.structs.asdict(refund) for refund in refunds],
+        facts=[dict(fact) for fact in material.facts],
+        disputes=[dict(dispute) for dispute in material.disputes],
+        actions=[dict(action) for action in material.actions],
         chat=_chat_of(material),
         ledger=[dict(line) for line in material.transfers],
         timeline=timeline_of(material),
@@ -78,7 +85,7 @@ async def tell_story(settings: Settings, order_id: str) -> Story | None:
 def state_of(order: Order, refunds: list[Refund]) -> State:
     """The word for where an order stands."""
     if order.cancelled_at is not None:
-        if any(refund.state in _FOR_A_PERSON for refund in refunds):
+        if any(refund.state == "needs_review" for refund in refunds):
             return "in_review"
         return "refunded" if order.refunded_at is not None else "cancelled"
     steps: tuple[tuple[State, datetime | None], ...] = (
@@ -95,12 +102,18 @@ async def _load(connection: Any, order_id: str) -> Material:
     order = Order(**row) if row else Order(order_id=order_id)
     refunds = [Refund(**one) for one in await connection.fetch(sql("read_order_refunds"), order_id)]
     refund_ids = [refund.refund_id for refund in refunds]
+    payments = [refund.reference for refund in refunds if refund.provider != "wallet"]
     chat = await connection.fetchrow(sql("read_conversation"), order.conversation_id)
     return Material(
         order=order,
         refunds=refunds,
         attempts=await connection.fetch(sql("read_refunds_attempts"), refund_ids, MOST_ROWS),
         observations=await connection.fetch(sql("read_refunds_observations"), refund_ids, MOST_ROWS),
+        steps=await connection.fetch(sql("read_refunds_steps"), refund_ids, MOST_ROWS),
+        facts=await connection.fetch(sql("read_refunds_facts"), refund_ids, MOST_ROWS),
+        actions=await connection.fetch(sql("read_refunds_actions"), refund_ids, MOST_ROWS),
+        disputes=await connection.fetch(sql("read_payments_disputes"), payments, MOST_ROWS),
+        notices=await connection.fetch(sql("read_order_notices"), order_id, MOST_ROWS),
         waits=await connection.fetch(sql("read_refunds_schedule"), refund_ids),
         transfers=await connection.fetch(sql("read_order_transfers"), order_id),
         conversation=Conversation(**chat) if chat else None,

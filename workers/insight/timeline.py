@@ -48,6 +48,11 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     refunds: list[Refund]
     attempts: list[Any]
     observations: list[Any]
+    steps: list[Any]
+    facts: list[Any]
+    actions: list[Any]
+    disputes: list[Any]
+    notices: list[Any]
     waits: list[Any]
     transfers: list[Any]
     conversation: Conversation | None
@@ -73,7 +78,8 @@ def scheduled_message(row: Any) -> Scheduled:
 
 def timeline_of(material: Material) -> list[Step]:
     """All steps by time; what happened at one moment stays in the order of cause and effect."""
-    parts = (_order, _outcomes, _requests, _ledger, _chat, _attempts, _answers, _moves, _end, _parked, _waits)
+    parts = (_order, _refusals, _outcomes, requests, _ledger, _chat, disputes, actions_asked, attempts, answers)
+    parts += (facts, moves, actions_decided, _end, _notices, _parked, waits)
     return sorted((step for part in parts for step in part(material)), key=lambda step: step.at)
 
 
@@ -99,6 +105,17 @@ def _order(material: Material) -> Iterator[Step]:
         yield Step(order.cancelled_at, "order.cancelled", None, detail)
 
 
+def _refusals(material: Material) -> Iterator[Step]:
+    """What was refused in hindsight. What comes after a cancellation is refused and leaves no row."""
+    order = material.order
+    decided_at = _decided_at(material)
+    if order.cancelled_at is not None and order.reactivation_at is not None and decided_at is not None:
+        told = refusal(
+            order.order_id, "order.reactivation_requested", ORDER_CANCELLED, order.reactivation_at, decided_at
+        )
+        yield Step(decided_at, "order.refused", told.id, f"order.reactivation_requested: {ORDER_CANCELLED}")
+
+
 def _outcomes(material: Material) -> Iterator[Step]:
     for one in material.outcomes:
         detail = f"{one['outcome']}, number {one['seq']} of {one['seller_id']}"
@@ -106,16 +123,6 @@ def _outcomes(material: Material) -> Iterator[Step]:
             detail += f"; takes back {one['replaces_outcome']} of {one['replaces_occurred_at']:%Y-%m-%d %H:%M:%S}"
         message_id = derived("msg", "seller.outcome", one["seller_id"], str(one["seq"]))
         yield Step(one["occurred_at"], "seller.outcome", message_id, detail)
-
-
-def _requests(material: Material) -> Iterator[Step]:
-    for refund in material.refunds:
-        first = msgspec.structs.replace(refund, state="requested", revision=1)
-        message_id = event_of(first, "refund.requested", refund.first_issued_at).id
-        amount = money(refund.amount_minor, refund.currency)
-        origin = f" instead of {refund.redirected_from}" if refund.redirected_from else ""
-        detail = f"{amount} to {refund.provider} {refund.reference} as {refund.refund_id} ({refund.tender_id}){origin}"
-        yield Step(refund.first_issued_at, "refund.requested", message_id, detail)
 
 
 def _ledger(material: Material) -> Iterator[Step]:
@@ -152,38 +159,6 @@ def _decided_at(material: Material) -> datetime | None:
     return min(times, default=None)
 
 
-def _attempts(material: Material) -> Iterator[Step]:
-    for one in material.attempts:
-        lease_s = (one["lease_until"] - one["claimed_at"]).total_seconds()
-        detail = f"attempt {one['attempt']} of {one['refund_id']} by {one['claimed_by']}, for {lease_s:g} s"
-        yield Step(one["claimed_at"], "refund.claimed", None, detail)
-
-
-def _answers(material: Material) -> Iterator[Step]:
-    providers = {refund.refund_id: refund.provider for refund in material.refunds}
-    for one in material.observations:
-        parts = [f"{providers[one['refund_id']]} on attempt {one['attempt']} of {one['refund_id']}: {one['outcome']}"]
-        parts[0] += f" (by {one['via']}{' ' + str(one['look_up_no']) if one['look_up_no'] else ''})"
-        if one["provider_refund_id"]:
-            parts.append(f"their id {one['provider_refund_id']}")
-        if one["provider_code"]:
-            parts.append(f"code {one['provider_code']}")
-        if one["message"]:
-            parts.append(one["message"])
-        parts.append(f"now {one['state_after']} (revision {one['revision_after']})")
-        yield Step(one["recorded_at"], "refund.answered", one["message_id"], "; ".join(parts))
-
-
-def _moves(material: Material) -> Iterator[Step]:
-    """What the last answer doesn't explain: a due row moved the refund, for want of an answer."""
-    heard = {one["refund_id"]: one["revision_after"] for one in material.observations}
-    for refund in material.refunds:
-        if refund.revision > heard.get(refund.refund_id, 1):
-            code = f"; {refund.code}" if refund.code else ""
-            detail = f"{refund.refund_id} (revision {refund.revision}), without an answer{code}"
-            yield Step(refund.state_since, f"refund.{refund.state}", None, detail)
-
-
 def _end(material: Material) -> Iterator[Step]:
     order = material.order
     if order.refunded_at is not None and order.escrow is not None:
@@ -194,6 +169,12 @@ def _end(material: Material) -> Iterator[Step]:
         yield Step(order.refunded_at, "order.refunded", message_id, detail)
 
 
+def _notices(material: Material) -> Iterator[Step]:
+    for one in material.notices:
+        detail = f"to the {one['recipient_kind']} about {one['about']}, as {one['notification_id']}"
+        yield Step(one["decided_at"], "notification.requested", None, detail)
+
+
 def _parked(material: Material) -> Iterator[Step]:
     for one in material.parked:
         kind = one["message_type"] or "a message"
@@ -201,11 +182,3 @@ def _parked(material: Material) -> Iterator[Step]:
         yield Step(one["parked_at"], "message.parked", one["message_id"], detail)
         if one["status"] != "parked":
             yield Step(one["status_at"], f"message.{one['status']}", one["message_id"], one["parked_id"])
-
-
-def _waits(material: Material) -> Iterator[Step]:
-    for one in material.waits:
-        if one["state"] in ("waiting", "firing"):
-            message = unpack_one(one["message"])
-            message_id = next((value.decode() for name, value in message.headers if name == "ce_id"), None)
-            yield Step(one["due_at"], "refund.look_due", message_id, f"{one['refund_id']} is looked at again")

@@ -11,9 +11,11 @@ from workers.insight.reading import connected
 from workers.insight.topic_checks import check_cancellations, check_statistics, decided_so_far
 from workers.insight.violations import MOST_VIOLATIONS, Violation
 from workers.settings import Settings
+from workers.store.action_audit import check_audit
 from workers.store.queries import names, sql
 
 _SQL_CHECKS: Final = "verify_i"
+AUDIT: Final = "the audit chain of manual actions verifies"
 _SLACK: Final = timedelta(seconds=60)
 """How late a due row's message may be decided before somebody should look."""
 
@@ -70,6 +72,8 @@ async def check_tables(connection: Any, settings: Settings) -> Found:
         invariant = invariant_of(name)
         found[invariant, _title_of(name)] = [Violation(invariant, row["subject"], row["detail"]) for row in rows]
     await connection.execute("SET LOCAL enable_nestloop TO DEFAULT")
+    audit = await check_audit(connection, MOST_VIOLATIONS)
+    found["I10", AUDIT] = [Violation("I10", subject, detail) for subject, detail in audit]
     return found
 
 
@@ -100,7 +104,7 @@ def _title_of(query: str) -> str:
 
 
 def _report(counts: dict[str, Any], found: Found) -> Report:
-    by_invariant = sorted(found, key=lambda check: check[0])
+    by_invariant = sorted(found, key=lambda check: (len(check[0]), check[0]))  # I10 after I9
     return Report(
         ok=not any(found.values()),
         counts=counts,

@@ -1,8 +1,9 @@
-"""ISO 4217 minor units turned into each provider's own unit: exactly, or not at all.
+"""ISO 4217 minor units turned into each provider's own unit and back: exactly, or not at all.
 
 Integers only: an amount that a provider can't express is refused and never rounded.
 """
 
+import re
 from typing import Final
 
 from schemas.currencies import EXPONENTS
@@ -20,6 +21,7 @@ _PAYPAL_TWO: Final = "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD ILS MXN MYR NOK NZ
 _PAYPAL: Final = _PAYPAL_WHOLE | frozenset(_PAYPAL_TWO.split())
 _DECIMALS: Final = 2
 _THREE: Final = 3
+_VALUE: Final = re.compile(r"-?([0-9]{1,15})(?:[.]([0-9]{1,9}))?\Z")
 
 
 class NotExpressible(Exception):
@@ -40,6 +42,13 @@ def stripe_minor(amount_minor: int, currency: str) -> int:
     return _rescaled(amount_minor, currency, exponent, stripe_exponent(currency))
 
 
+def minor_of_stripe(amount: int, currency: str) -> int:
+    """ISO's minor units of an amount as Stripe tells it, the inverse of `stripe_minor`. Raises `NotExpressible`."""
+    if amount <= 0:
+        raise NotExpressible("amount_not_expressible", "not an amount of money")
+    return _rescaled(amount, currency, stripe_exponent(currency), _iso_exponent(currency))
+
+
 def stripe_exponent(currency: str) -> int:
     """How many decimals Stripe's minor unit of a currency has. Raises `NotExpressible`."""
     if currency in _STRIPE_ZERO:
@@ -55,6 +64,21 @@ def paypal_value(amount_minor: int, currency: str) -> str:
         return str(scaled)
     whole, fraction = divmod(scaled, 10**decimals)
     return f"{whole}.{fraction:0{decimals}d}"
+
+
+def minor_of_paypal(value: str, currency: str) -> int:
+    """ISO's minor units of a decimal string of PayPal's, whatever its sign and decimals. Raises `NotExpressible`.
+
+    Any currency is read, those too that PayPal takes no refunds in: its reports may hold them.
+    """
+    found = _VALUE.match(value)
+    exponent = _iso_exponent(currency)
+    if found is None:
+        raise NotExpressible("amount_not_expressible", "not a decimal number")
+    fraction = (found.group(2) or "").ljust(exponent, "0")
+    if fraction[exponent:].strip("0"):
+        raise NotExpressible("amount_not_expressible", f"{currency} has {exponent} decimals")
+    return int(found.group(1) + fraction[:exponent])
 
 
 def paypal_exponent(currency: str) -> int:
@@ -78,5 +102,5 @@ def _rescaled(amount_minor: int, currency: str, have: int, want: int) -> int:
         return amount_minor * factor
     scaled, rest = divmod(amount_minor, factor)
     if rest:
-        raise NotExpressible("amount_not_expressible", f"the provider takes whole units of {currency} only")
+        raise NotExpressible("amount_not_expressible", f"{currency} has fewer decimals where this is to go")
     return scaled

@@ -3,17 +3,19 @@
 Not through Stripe's SDK: one transport serves every provider, and a virtual one can take its place.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from schemas.refunds import RefundCommand, RefundIssue, RefundLookUp
-from workers.providers import amounts, answers
+from workers.providers import amounts, answers, card_list, lists
 from workers.providers.card_answers import Refund, answer_of, answer_of_refund, page_of, refusal_of
 from workers.providers.http import Response, Transport, checked_base_url, checked_secret
-from workers.providers.port import Answer
+from workers.providers.port import Answer, ListedRefund
 
 STRIPE_VERSION: Final = "2026-08-26.dahlia"
 """Pinned, so that an upgrade in Stripe's dashboard changes no answer under us."""
@@ -24,7 +26,10 @@ _PREFERRED: Final = ("succeeded", "pending", "uncertain", "rejected", "declined"
 
 
 class CardProvider:
-    """`Provider` for cards. `deadline_s` bounds a whole call, a look-up over several pages included."""
+    """`Provider` for cards. `deadline_s` bounds a whole call, a look-up over several pages included.
+
+    Of a list it bounds each page; `pause` lets time pass between the tries of one.
+    """
 
     name = "card"
 
@@ -35,6 +40,7 @@ class CardProvider:
         api_key: str,
         deadline_s: float,
         clock: Callable[[], float] = time.monotonic,
+        pause: lists.Pause = asyncio.sleep,
     ) -> None:
         """Raises ValueError for a base URL with a path or a key that fits into no header."""
         self._transport = transport
@@ -46,6 +52,7 @@ class CardProvider:
         self._secrets = (api_key,)
         self._deadline_s = deadline_s
         self._clock = clock
+        self._pause = pause
 
     async def issue(self, command: RefundIssue) -> Answer:
         """As the port says."""
@@ -89,6 +96,23 @@ class CardProvider:
         if response.status == HTTPStatus.NOT_FOUND:
             return answers.absent(refusal)
         return answers.failed_look_up(refusal)
+
+    async def probe(self) -> Answer:
+        """As the port says: the newest refund, whatever it is."""
+        response = await self._get(f"{self._refunds_url}?limit=1", self._clock() + self._deadline_s)
+        if isinstance(response, Answer):
+            return response
+        if not response.ok:
+            return refusal_of(response, self._secrets)
+        return Answer(outcome="succeeded") if page_of(response) else Answer(outcome="uncertain", code="unreadable")
+
+    def list_refunds(self, since: datetime, until: datetime) -> AsyncIterator[ListedRefund]:
+        """As the port says."""
+
+        async def get(url: str) -> Response | Answer:
+            return await self._get(url, self._clock() + self._deadline_s)
+
+        return card_list.list_refunds(get, self._refunds_url, since, until, self._secrets, self._pause)
 
     async def close(self) -> None:
         """As the port says."""

@@ -5,12 +5,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.refunds import RefundAction, RefundDue, RefundFlagged, RefundResult
 from workers.domain.ledger import credit_id
 from workers.domain.order_types import Order
-from workers.domain.refund_course import RefundDecision
+from workers.domain.refund_course import RefundDecision, Situation
 from workers.domain.refund_types import Action, Claim, Fact, Refund
+from workers.store.action_audit import decided
+from workers.store.audit import append
 from workers.store.database import columns
 from workers.store.queries import sql
 from workers.store.recording import insert, lock, store, update_refunds
@@ -27,7 +30,7 @@ class Asked(NamedTuple):
 class Acted(NamedTuple):
     """An action that was decided; `refused` is a code where it could not be carried out."""
 
-    action_id: str
+    action: Action
     refused: str | None
 
 
@@ -73,6 +76,19 @@ class RefundRows:
             assert following is not None, "redirects stay within their order"
             found = following
         return found if found is not refund else None
+
+    def situation(self, refund: Refund, base: Situation) -> Situation:
+        """`base` with all that is known of a refund by now."""
+        successor = self.successor_of(refund)
+        return replace(
+            base,
+            client_locale=self.order(refund.order_id).client_locale,
+            claims=tuple(self.claims.get(refund.refund_id, ())),
+            answered=frozenset(self.answered.get(refund.refund_id, ())),
+            facts=tuple(self.facts.get(refund.refund_id, {}).values()),
+            successor=successor,
+            successor_claimed=successor is not None and successor.refund_id in self.claims,
+        )
 
     # ------------------------------------------------------------ load
 
@@ -186,5 +202,12 @@ class RefundRows:
         if steps:
             await connection.copy_records_to_table("refund_steps", records=steps)
         if self.acted:
-            rows = [(one.action_id, "refused" if one.refused else "applied", one.refused) for one in self.acted]
+            rows = [(one.action.action_id, "refused" if one.refused else "applied", one.refused) for one in self.acted]
             await connection.execute(sql("decide_actions"), *columns(rows, 3), now)
+
+    async def store_audit(self, connection: Any) -> None:
+        """Say in the audit chain what became of people's actions: the last thing of the transaction."""
+        entries = [
+            decided(action.action_id, action.refund_id, action.kind, refused) for action, refused in self.acted
+        ]
+        await append(connection, entries)

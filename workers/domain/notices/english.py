@@ -81,9 +81,9 @@ ENGLISH: Final[dict[str, str]] = {
     "order_refunded.subject": "The client was refunded",
     "order_refunded": "All that was held for the cancelled order, {amount}, was refunded to the client. If the client "
     "asks about it, you can answer:",
-    "order_refunded.card": "- What was paid by card shows on the account by {date}; banks can take 3 to 5 business "
+    "order_refunded.card": "- What went back to a card shows on the account by {date}; banks can take 3 to 5 business "
     "days.",
-    "order_refunded.fast": "- What was paid with the wallet or PayPal shows almost at once.",
+    "order_refunded.fast": "- What went back to the wallet or PayPal shows almost at once.",
     "order_refunded.elsewhere": "- Part of it was returned by another way than the original payment.",
     "order_bounced.subject": "Correction: the client's refund came back to us",
     "order_bounced": "On {date} we told you that the client was refunded. Part of that, {amount}, has since come back "

@@ -90,9 +90,9 @@ FRENCH: Final[dict[str, str]] = {
     "order_refunded.subject": "Le client a été remboursé",
     "order_refunded": "Toute la somme réservée pour la commande annulée, {amount}, a été remboursée au client. S'il "
     "vous pose des questions, vous pouvez lui répondre :",
-    "order_refunded.card": "- Ce qui a été payé par carte bancaire apparaît sur le compte au plus tard le {date} ; les "
-    "banques peuvent mettre 3 à 5 jours ouvrés.",
-    "order_refunded.fast": "- Ce qui a été payé avec le portefeuille ou PayPal apparaît quasiment immédiatement.",
+    "order_refunded.card": "- Ce qui est retourné sur une carte bancaire apparaît sur le compte au plus tard le {date} "
+    "; les banques peuvent mettre 3 à 5 jours ouvrés.",
+    "order_refunded.fast": "- Ce qui est retourné sur le portefeuille ou PayPal apparaît quasiment immédiatement.",
     "order_refunded.elsewhere": "- Une partie a été rendue par un autre moyen que le paiement d'origine.",
     "order_bounced.subject": "Correction : le remboursement du client nous est revenu",
     "order_bounced": "Le {date}, nous vous avons annoncé que le client avait été remboursé. Une partie de la somme, "

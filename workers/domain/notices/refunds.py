@@ -1,5 +1,7 @@
 """A refund's steps: what client and seller are told of them. "Refunded" is said of what has arrived, and only then."""
 
+from datetime import datetime
+
 from schemas.refunds import OrderRefunded, RefundEvent
 from workers.domain.notices.notice import Amount, Known, Line, Notice, RefundNow, Value, notice, notice_id
 
@@ -43,7 +45,21 @@ def succeeded(event: RefundEvent, known: Known) -> Told | None:
 
 
 def _success(refund_id: str, revision: int, known: Known) -> tuple[str, ...]:
-    return ("refund.succeeded", refund_id, str(known.bounced_before(refund_id, revision)))
+    """A success is one fact however often it is said, until it was taken back: the next one is another."""
+    return ("refund.succeeded", refund_id, *_episode(refund_id, revision, known))
+
+
+def _taken_back(refund_id: str, revision: int, known: Known) -> tuple[str, ...]:
+    """A success that came back while the refund was in review already, which is no step of its own."""
+    return ("refund.taken_back", refund_id, *_episode(refund_id, revision, known))
+
+
+def _episode(refund_id: str, revision: int, known: Known) -> tuple[str, str]:
+    """How often the money came back before: as a step of the refund, and in review since, as the client was told."""
+    bounces, in_review_since = str(known.bounced_before(refund_id, revision)), 0
+    while notice_id("client", "refund.taken_back", refund_id, bounces, str(in_review_since)) in known.told:
+        in_review_since += 1
+    return bounces, str(in_review_since)
 
 
 def _elsewhere(refund: RefundNow) -> Line:
@@ -77,22 +93,35 @@ def redirected(event: RefundEvent, known: Known) -> Told | None:
 
 
 def bounced(event: RefundEvent, known: Known) -> Told | None:
-    """A correction for the client; one for the seller as well who was told that the client is refunded.
+    """A correction for the client; one for the seller as well who was told that the client is refunded, and isn't now.
 
     None where nobody was told of the success, and the money has arrived since.
     """
     refund = known.refund(event.refund_id)
     if refund is None:
         return None
-    values: dict[str, Value] = {"amount": refund.amount, "place": refund.place}
-    success = notice_id("client", *_success(event.refund_id, event.revision, known))
-    told_at = known.told.get(success)
+    told_at = _told_of_success(event, known)
     if told_at is None and refund.has_arrived:
         return None
+    return _corrections(event, refund, known, ("refund.bounced", event.refund_id, str(event.revision)), told_at)
+
+
+def _told_of_success(event: RefundEvent, known: Known) -> datetime | None:
+    return known.told.get(notice_id("client", *_success(event.refund_id, event.revision, known)))
+
+
+def _corrections(
+    event: RefundEvent,
+    refund: RefundNow,
+    known: Known,
+    fact: tuple[str, ...],
+    told_at: datetime | None,
+    also: tuple[str, ...] = (),
+) -> Told:
+    values: dict[str, Value] = {"amount": refund.amount, "place": refund.place}
     said = Line("bounced.untold", values)
     if told_at is not None:
         said = Line("bounced.told", {**values, "date": told_at.date()})
-    fact = ("refund.bounced", event.refund_id, str(event.revision))
     facts = _facts(event)
     correction = notice(
         known,
@@ -102,9 +131,10 @@ def bounced(event: RefundEvent, known: Known) -> Told | None:
         subject=Line("bounced.subject"),
         body=(said, Line("bounced.next")),
         facts=facts,
+        also=also,
     )
     seller_told_at = known.told.get(notice_id("seller", *_order_refunded_fact(event.order_id)))
-    if seller_told_at is None:
+    if seller_told_at is None or _all_arrived(known):
         return [correction]
     line = Line("order_bounced", {"amount": refund.amount, "date": seller_told_at.date()})
     subject = Line("order_bounced.subject")
@@ -112,7 +142,10 @@ def bounced(event: RefundEvent, known: Known) -> Told | None:
 
 
 def in_review(event: RefundEvent, known: Known) -> Told | None:
-    """The client, once a refund, while the money isn't there. That it may have been paid twice is not for them."""
+    """The client, once a refund, while the money isn't there. That it may have been paid twice is not for them.
+
+    Who was told that it is there is corrected instead.
+    """
     refund = known.refund(event.refund_id)
     if refund is None:
         return None
@@ -120,11 +153,16 @@ def in_review(event: RefundEvent, known: Known) -> Told | None:
         return []
     if refund.state != "needs_review" or refund.settled_at is not None:
         return None
+    review = ("refund.needs_review", event.refund_id)
+    told_at = _told_of_success(event, known)
+    if told_at is not None:
+        fact = _taken_back(event.refund_id, event.revision, known)
+        return _corrections(event, refund, known, fact, told_at, also=(notice_id("client", *review),))
     return [
         notice(
             known,
             "client",
-            ("refund.needs_review", event.refund_id),
+            review,
             "refund",
             subject=Line("review.subject"),
             body=(Line("review", {"amount": refund.amount, "place": refund.place}),),
@@ -133,10 +171,14 @@ def in_review(event: RefundEvent, known: Known) -> Told | None:
     ]
 
 
+def _all_arrived(known: Known) -> bool:
+    return all(refund.has_arrived for refund in known.refunds if refund.state != "redirected")
+
+
 def order_refunded(event: OrderRefunded, known: Known) -> Told | None:
     """The seller: the client has everything back, and what to answer. None where some of it came back since."""
     live = [refund for refund in known.refunds if refund.state != "redirected"]
-    if not live or not all(refund.has_arrived for refund in live):
+    if not live or not _all_arrived(known):
         return None
     elsewhere = [refund for refund in live if refund.state == "settled_elsewhere"]
     usual = [refund for refund in live if refund.state != "settled_elsewhere"]

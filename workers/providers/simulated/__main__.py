@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         ("late-s", "how late the effect of `effect_late` comes"),
         ("stripe-key-ttl-s", "how long Stripe keeps an idempotency key"),
         ("paypal-key-ttl-s", "how long PayPal keeps a request id"),
+        ("report-lag-s", "how long PayPal's list doesn't know yet of a refund"),
     ):
         parser.add_argument(f"--{name}", type=float, help=help_)
     parser.add_argument("--token-ttl-s", type=int, help="how long a PayPal token lives")

@@ -29,6 +29,22 @@ class World:
         self.book = Book(rng, settings.captured)
         self.faults = Faults(rng, settings.fault_rate, settings.random_faults)
         self.closing = asyncio.Event()
+        self._outages: dict[Provider, tuple[Fault, float]] = {}
+
+    def begin_outage(self, provider: Provider, fault: Fault, for_s: float | None) -> None:
+        """From now on every request meets this fault at the door, for a while or until it is told to end."""
+        assert fault.stage == "door"
+        until = float("inf") if for_s is None else self.clock() + for_s
+        self._outages[provider] = (fault, until)
+
+    def end_outage(self, provider: Provider) -> None:
+        """The provider is back."""
+        self._outages.pop(provider, None)
+
+    def outage(self, provider: Provider) -> Fault | None:
+        """What every request meets now, if anything."""
+        fault, until = self._outages.get(provider, (None, 0.0))
+        return fault if self.clock() < until else None
 
     async def hold(self, seconds: float) -> None:
         """Let time pass, no longer than the servers live."""
@@ -72,7 +88,8 @@ class Simulator(ABC):
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Raises `Dropped` where the connection is to be cut."""
         self.received.append(request)
-        return await self.route(request)
+        refused = await self._at_door(self.world.outage(self.provider))
+        return refused if refused is not None else await self.route(request)
 
     @abstractmethod
     async def route(self, request: Request) -> Reply:

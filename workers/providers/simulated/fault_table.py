@@ -59,6 +59,9 @@ def _both() -> list[Fault]:
 
 
 _STRIPE_LIVES: Final = (
+    # The bank takes the refund back days after it was told to be done, or after it was told to be on its way.
+    ("bounce_lost_or_stolen_card", ("succeeded", "failed"), "lost_or_stolen_card"),
+    ("pending_lost_or_stolen_card", ("pending", "failed"), "lost_or_stolen_card"),
     ("pending_insufficient_funds", ("pending", "succeeded"), "insufficient_funds"),
     ("requires_action", ("requires_action",), None),
     *(
@@ -99,6 +102,15 @@ def _stripe() -> list[Fault]:
             status=409,
             code="idempotency_key_in_use",
         ),
+        # It was refunded, and by this very request: only a look-up can tell.
+        Fault(
+            name="already_refunded_by_us",
+            stage="answer",
+            act="break",
+            providers=only,
+            status=400,
+            code="charge_already_refunded",
+        ),
         Fault(
             name="idempotency_error",
             stage="door",
@@ -134,6 +146,20 @@ def _paypal() -> list[Fault]:
         ("INVALID_RESOURCE_ID", "work", 404, "RESOURCE_NOT_FOUND"),
         *((issue, "work", 422, "UNPROCESSABLE_ENTITY") for issue in _PAYPAL_REFUSALS.split()),
     ]
+    return [
+        Fault(
+            name="fully_refunded_by_us",
+            stage="answer",
+            act="break",
+            providers=("paypal",),
+            status=422,
+            code="CAPTURE_FULLY_REFUNDED",
+        ),
+        *_paypal_refusals(named),
+    ]
+
+
+def _paypal_refusals(named: list[tuple[str, str, int, str]]) -> list[Fault]:
     return [
         Fault(
             name=issue,

@@ -7,7 +7,8 @@ Grammar: a reference (`pi_…`, `ch_…`, a capture id) may hold any number of
 each at its start or after one of `_ . : -`, and followed by its end or one of them. `<fault>` is a name from
 `FAULTS` (the longest that fits); `<times>` is how many calls meet it, all where it is missing. Examples:
 `pi_x.http_500_after.1_7f3`, `pi_x.charge_disputed`, `x.timeout_before.2-x.look_up_http_503.1-A8`.
-`reference_for` builds them. A name with `look_up_` in front strikes GET requests, the others POST.
+`reference_for` builds them. A name with `look_up_` in front strikes GET requests, the others POST. Lists name no
+reference: `Faults.plan` has the next calls meet a fault whatever they are about.
 
 Where a fault strikes (`stage`):
 - `door`: before the request is looked at; nothing happens, nothing is stored under the key.
@@ -43,9 +44,18 @@ class Faults:
         self._rate = rate
         self._names = names or PASSING
         self._met: Counter[tuple[Provider, str, str]] = Counter()
+        self._planned: Counter[tuple[Provider, str]] = Counter()
+
+    def plan(self, provider: Provider, name: str, times: int) -> None:
+        """Have a provider's next calls that the fault fits meet it, before all others. Raises KeyError."""
+        self._planned[provider, FAULTS[name].name] = times
 
     def draw(self, provider: Provider, reference: str, *, look_up: bool) -> Fault | None:
         """The fault that this call meets; a fault that the reference asks for goes before a random one."""
+        for (planned_for, name), left in self._planned.items():
+            if left and planned_for == provider and FAULTS[name].look_up == look_up:
+                self._planned[planned_for, name] -= 1
+                return FAULTS[name]
         for fault, times in asked_for(reference):
             if provider not in fault.providers or fault.look_up != look_up:
                 continue

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from workers.providers.simulated import paypal_form
+from workers.providers.simulated import paypal_form, paypal_report
 from workers.providers.simulated.book import Entry
 from workers.providers.simulated.engine import Post, Simulator, World
 from workers.providers.simulated.fault_table import FAULTS, Fault
@@ -77,6 +77,8 @@ class PayPalSimulator(Simulator):
             return self.refusal(FAULTS["http_401"])
         if path == "/v1/notifications/verify-webhook-signature" and method == "POST":
             return self._verify(request)
+        if path == paypal_report.PATH and method == "GET":
+            return await self._report(request)
         if path.startswith(_REFUNDS) and method == "GET":
             entry = self.book.get("paypal", path.removeprefix(_REFUNDS))
             if entry is None:
@@ -166,6 +168,13 @@ class PayPalSimulator(Simulator):
             unknown = captured.amount == self.world.settings.captured
             status = "REFUNDED" if unknown or refunded >= captured.amount else "PARTIALLY_REFUNDED"
         return json_reply(200, {"id": reference, "status": status, "final_capture": True}, self._headers())
+
+    async def _report(self, request: Request) -> Reply:
+        try:
+            told = paypal_report.page_of(request.query, self.book.everything(), self.world.settings, self.world.clock())
+        except paypal_report.Invalid as error:
+            return json_reply(400, {"name": error.name, "message": str(error), "details": []}, self._headers())
+        return await self.look_up("", json_reply(200, told, self._headers()))
 
     async def _give_token(self, request: Request) -> Reply:
         if self.token_failures:

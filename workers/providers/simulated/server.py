@@ -10,6 +10,7 @@ from aiohttp import web
 
 from workers.providers.simulated.book import Book, Captured
 from workers.providers.simulated.engine import Simulator, World
+from workers.providers.simulated.fault_table import FAULTS
 from workers.providers.simulated.paypal import PayPalSimulator
 from workers.providers.simulated.stripe import StripeSimulator
 from workers.providers.simulated.webhooks import Webhooks
@@ -36,10 +37,28 @@ class _Move(msgspec.Struct, frozen=True):
 
 
 class _Dispute(msgspec.Struct, frozen=True):
-    """`POST /_annul/disputes`: a client's bank takes the money back."""
+    """`POST /_annul/disputes`: a client's bank takes the money back, or (`won`) gives it up again."""
 
     provider: Literal["stripe", "paypal"]
     reference: str
+    won: bool = False
+
+
+class _Outage(msgspec.Struct, frozen=True):
+    """`POST /_annul/outage`: every request of a provider meets this fault from now on, or none any more."""
+
+    provider: Literal["stripe", "paypal"]
+    mode: Literal["http_503", "http_401", "http_403", "rate_limited", "timeout_before", "drop_before", "none"]
+    for_s: float | None = None
+    """None: until `mode` is `none`."""
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """`POST /_annul/faults`: a provider's next calls that the fault fits meet it, whatever their reference."""
+
+    provider: Literal["stripe", "paypal"]
+    fault: str
+    times: int = 1
 
 
 class SimulatedProviders:
@@ -127,11 +146,20 @@ class SimulatedProviders:
                     self.book.move(move.id, move.status, move.reason)
                 case "POST", "/_annul/disputes":
                     dispute = msgspec.json.decode(asked.body, type=_Dispute)
-                    self.webhooks.dispute(dispute.provider, dispute.reference)
+                    self.webhooks.dispute(dispute.provider, dispute.reference, won=dispute.won)
+                case "POST", "/_annul/outage":
+                    outage = msgspec.json.decode(asked.body, type=_Outage)
+                    if outage.mode == "none":
+                        self.world.end_outage(outage.provider)
+                    else:
+                        self.world.begin_outage(outage.provider, FAULTS[outage.mode], outage.for_s)
+                case "POST", "/_annul/faults":
+                    plan = msgspec.json.decode(asked.body, type=_Plan)
+                    self.world.faults.plan(plan.provider, plan.fault, plan.times)
                 case _:
                     return json_reply(404, {"error": "no such path"})
         except msgspec.MsgspecError as error:
             return json_reply(400, {"error": str(error)})
         except KeyError:
-            return json_reply(404, {"error": "no such refund"})
+            return json_reply(404, {"error": "no such refund or fault"})
         return json_reply(200, {"ok": True})

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import operator
 import re
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -20,7 +21,14 @@ _POST_FIELDS: Final = frozenset(
         *("refund_application_fee", "reverse_transfer"),
     }
 )
-_LIST_FIELDS: Final = frozenset({"charge", "payment_intent", "limit", "starting_after", "ending_before"})
+_PERIOD: Final = {
+    "created[gt]": operator.gt,
+    "created[gte]": operator.ge,
+    "created[lt]": operator.lt,
+    "created[lte]": operator.le,
+    "created": operator.eq,
+}
+_LIST_FIELDS: Final = frozenset({"charge", "payment_intent", "limit", "starting_after", "ending_before", *_PERIOD})
 _REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 _METADATA: Final = re.compile(r"metadata\[([^\[\]]{1,40})\]\Z")
 _AMOUNT: Final = re.compile(r"[1-9]\d{0,14}\Z")
@@ -139,6 +147,10 @@ class StripeSimulator(Simulator):
             raise _Invalid("parameter_invalid_integer", "limit")
         reference = query.get("payment_intent") or query.get("charge")
         entries = self.book.of("stripe", reference) if reference else self.book.everything()[::-1]
+        for name in query.keys() & _PERIOD.keys():
+            if not query[name].isdigit():
+                raise _Invalid("parameter_invalid_integer", name)
+            entries = [entry for entry in entries if _PERIOD[name](entry.created, int(query[name]))]
         if after := query.get("starting_after"):
             entries = entries[entries.index(self._known(after, "starting_after")) + 1 :]
         shown = entries[: int(limit)]

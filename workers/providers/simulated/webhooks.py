@@ -1,6 +1,7 @@
 """Webhooks of the simulated providers: sent when a refund is made or moves, signed, tried again for a while."""
 
 import asyncio
+import hashlib
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from workers.providers.simulated.signatures import (
 from workers.providers.simulated.stripe import refund_object
 
 STRIPE_VERSION: Final = "2026-08-26.dahlia"
+UNTOLD: Final = "untold"
+"""A refund of a reference with this in it is told by no webhook: it gets lost."""
 _TRIES: Final = 5
 _BETWEEN_S: Final = 1.0
 _PAYPAL_MOVES: Final = {
@@ -48,18 +51,30 @@ class Webhooks:
         if self._session is not None:
             await self._session.close()
 
-    def dispute(self, provider: Provider, reference: str) -> None:
-        """The client's bank takes the money back; refunds of this reference are refused from now on."""
-        self._world.book.disputed.add((provider, reference))
+    def dispute(self, provider: Provider, reference: str, *, won: bool = False) -> None:
+        """The client's bank takes the money back; refunds of this reference are refused until the dispute is won."""
+        disputed = self._world.book.disputed
+        (disputed.discard if won else disputed.add)((provider, reference))
+        # One dispute a payment, so that its end names it again.
+        number = hashlib.sha256(reference.encode()).hexdigest()[:24]
         if provider == "stripe":
-            dispute = {"id": f"dp_{self._token()}", "object": "dispute", "status": "needs_response"}
-            self._send_stripe("charge.dispute.created", {**dispute, "payment_intent": reference, "charge": reference})
+            status = "won" if won else "needs_response"
+            dispute = {"id": f"dp_{number}", "object": "dispute", "status": status, "payment_intent": reference}
+            self._send_stripe(f"charge.dispute.{'closed' if won else 'created'}", {**dispute, "charge": reference})
         else:
             about = [{"seller_transaction_id": reference}]
-            resource = {"dispute_id": f"PP-D-{self._token()}", "disputed_transactions": about, "status": "OPEN"}
-            self._send_paypal("CUSTOMER.DISPUTE.CREATED", "dispute", resource)
+            resource: dict[str, Any] = {
+                "dispute_id": f"PP-D-{number}",
+                "disputed_transactions": about,
+                "status": "OPEN",
+            }
+            if won:
+                resource |= {"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_SELLER_FAVOUR"}}
+            self._send_paypal(f"CUSTOMER.DISPUTE.{'RESOLVED' if won else 'CREATED'}", "dispute", resource)
 
     def _changed(self, entry: Entry, new: bool) -> None:
+        if UNTOLD in entry.reference:
+            return
         if entry.provider == "stripe":
             refund = refund_object(entry)
             names = ["refund.created" if new else "refund.updated"]

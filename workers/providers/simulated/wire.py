@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     paypal_key_ttl_s: float = 45 * DAY_S
     stripe_stores_errors: bool = True
     """Stripe replays refusals too, under the same key; false makes a later try under the same key a new one."""
+    report_lag_s: float = 0.0
+    """How long PayPal's Transaction Search doesn't know yet of a refund; up to three hours at the real one."""
     token_ttl_s: int = 9 * 3600
     captured: int = 10**15
     """What a reference holds that nobody registered, in the provider's minor unit."""

@@ -10,8 +10,8 @@ SELECT order_id, conversation_id, client_id, seller_id, client_locale, seller_lo
 -- name: read_order_refunds
 -- In two halves, as the indexes are: the live ones and those that were given up.
 SELECT refund_id, order_id, tender_id, client_id, provider, reference, amount_minor, currency, idempotency_key, state,
-       attempt, look_up_no, first_issued_at, issued_at, state_since, settled_at, provider_refund_id, code, visible_by,
-       redirected_from, redirected_to, revision
+       attempt, look_up_no, first_issued_at, issued_at, state_since, give_up_at, settled_at, provider_refund_id, code,
+       visible_by, redirected_from, redirected_to, gate, gate_look_up, gate_action, revision
   FROM (SELECT * FROM refunds WHERE order_id = $1 AND state <> 'redirected'
          UNION ALL
         SELECT * FROM refunds WHERE order_id = $1 AND state = 'redirected') AS r
@@ -27,6 +27,33 @@ SELECT refund_id, message_id, attempt, outcome, via, provider_refund_id, provide
        observed_at, recorded_at, state_after, revision_after
   FROM refund_observations WHERE refund_id = ANY($1::text[])
  ORDER BY observation_id LIMIT $2
+
+-- name: read_refunds_steps
+SELECT refund_id, revision, state_before, state, code, stepped_at, message_id
+  FROM refund_steps WHERE refund_id = ANY($1::text[])
+ ORDER BY stepped_at, refund_id, revision LIMIT $2
+
+-- name: read_refunds_facts
+SELECT refund_id, provider_refund_id, standing, code, heard_at
+  FROM refund_facts WHERE refund_id = ANY($1::text[])
+ ORDER BY heard_at, refund_id, provider_refund_id LIMIT $2
+
+-- name: read_refunds_actions
+-- Without reasons and evidence, which may be personal: `annul refund actions` shows them to who asks.
+SELECT action_id, refund_id, kind, revision, actor, asked_at, needs_second, approved_by, approved_at, decided_at, outcome,
+       CASE WHEN outcome = 'refused' THEN detail END AS code
+  FROM manual_actions WHERE refund_id = ANY($1::text[])
+ ORDER BY asked_at, action_id LIMIT $2
+
+-- name: read_payments_disputes
+SELECT provider, dispute_id, reference, status, is_open, heard_at
+  FROM disputes WHERE reference = ANY($1::text[])
+ ORDER BY heard_at, dispute_id LIMIT $2
+
+-- name: read_order_notices
+SELECT notification_id, recipient_kind, about, decided_at
+  FROM notices WHERE order_id = $1
+ ORDER BY decided_at, notification_id LIMIT $2
 
 -- name: read_order_transfers
 SELECT transfer_id, refund_id, kind, debit_account, credit_account, amount_minor, currency, posted_at

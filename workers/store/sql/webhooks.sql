@@ -28,12 +28,23 @@ SELECT r.refund_id, r.order_id, r.provider, r.reference, r.attempt, r.provider_r
 
 -- name: upsert_disputes
 -- An older event never reopens what a later one closed; of two of one second the one that closes holds.
-INSERT INTO disputes AS d (provider, dispute_id, reference, status, is_open, heard_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::timestamptz[])
-ON CONFLICT (provider, dispute_id, reference) DO UPDATE
-   SET status = excluded.status, is_open = excluded.is_open, heard_at = excluded.heard_at
- WHERE excluded.heard_at > d.heard_at OR (excluded.heard_at = d.heard_at AND NOT excluded.is_open)
-RETURNING new.provider, new.dispute_id, new.reference, new.is_open AND old.is_open IS NOT TRUE AS opened
+WITH told AS (
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::timestamptz[])
+      AS t(provider, dispute_id, reference, status, is_open, heard_at)
+), known AS MATERIALIZED (
+  SELECT d.provider, d.dispute_id, d.reference, d.is_open
+    FROM disputes AS d JOIN told USING (provider, dispute_id, reference)
+   ORDER BY 1, 2, 3 FOR NO KEY UPDATE OF d
+), moved AS (
+  INSERT INTO disputes AS d (provider, dispute_id, reference, status, is_open, heard_at)
+  SELECT told.* FROM told LEFT JOIN known USING (provider, dispute_id, reference)
+  ON CONFLICT (provider, dispute_id, reference) DO UPDATE
+     SET status = excluded.status, is_open = excluded.is_open, heard_at = excluded.heard_at
+   WHERE excluded.heard_at > d.heard_at OR (excluded.heard_at = d.heard_at AND NOT excluded.is_open)
+  RETURNING d.provider, d.dispute_id, d.reference, d.is_open
+)
+SELECT m.provider, m.dispute_id, m.reference, m.is_open AND k.is_open IS NOT TRUE AS opened
+  FROM moved AS m LEFT JOIN known AS k USING (provider, dispute_id, reference)
 
 -- name: read_disputed_refunds
 -- All refunds of a payment that is disputed, and of their orders whatever isn't settled yet.

@@ -1,0 +1,262 @@
+"""`annul refund …`: what a person may do with refunds, for people and machines."""
+
+import sys
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar
+
+import msgspec
+from rich.console import Console
+
+from workers.actions.asking import (
+    Wish,
+    approve,
+    ask,
+    list_actions,
+    outcome_of,
+    preview_action,
+    reject,
+)
+from workers.actions.preview import Preview, Stage, preview
+from workers.actions.rules import WHY, ActionError, Rules
+from workers.commands.output import cell, console, print_json, table, when
+from workers.domain.refund_types import ActionKind
+from workers.insight.money import money
+from workers.insight.reading import connected, snapshot
+from workers.insight.refunds import RefundView, show_refund
+from workers.settings import Settings, SettingsError
+from workers.store.action_audit import ManualAction
+
+T = TypeVar("T")
+_WAITS: Final = "waits_for_approval"
+_SCHEDULED: Final = "scheduled"
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """What was typed."""
+
+    refund_id: str
+    kind: ActionKind
+    actor: str
+    reason: str
+    evidence: str | None
+    revision: int | None
+    wait_s: float
+    as_json: bool
+
+
+async def show(settings: Settings, refund_id: str, *, as_json: bool) -> bool:
+    """Print a refund; False, and one line on standard error, where there is none."""
+    async with connected(settings) as connection:
+        view = await show_refund(connection, Rules.of(settings), refund_id)
+    if view is None:
+        return _no(ActionError("unknown_refund", repr(refund_id)))
+    if as_json:
+        print_json(view)
+    else:
+        _print_view(console(), view)
+    return True
+
+
+async def dry_run(settings: Settings, call: Call) -> bool:
+    """Print what would happen; False where it would be refused."""
+    async with connected(settings) as connection:
+        rules, evidence, revision = Rules.of(settings), call.evidence, call.revision
+        shown = await _or_none(
+            preview(connection, rules, call.refund_id, call.kind, evidence=evidence, revision=revision)
+        )
+    return _tell_preview(shown, as_json=call.as_json)
+
+
+async def dry_run_action(settings: Settings, action_id: str, *, as_json: bool) -> bool:
+    """The same for an action that somebody asked for."""
+    async with connected(settings) as connection:
+        shown = await _or_none(preview_action(connection, Rules.of(settings), action_id))
+    return _tell_preview(shown, as_json=as_json)
+
+
+async def act(settings: Settings, call: Call) -> bool:
+    """Ask for it and tell what became of it; False where it was refused."""
+    wish = Wish(
+        refund_id=call.refund_id,
+        kind=call.kind,
+        actor=call.actor,
+        reason=call.reason,
+        evidence=call.evidence,
+        revision=call.revision,
+    )
+    async with connected(settings) as connection:
+        asked = await _or_none(ask(connection, Rules.of(settings), wish))
+        if asked is None:
+            return False
+        action = asked.action
+        if not action.needs_second:
+            action = await outcome_of(connection, action.action_id, call.wait_s)
+    if not call.as_json:
+        _print_preview(console(), asked.preview)
+    return _tell(action, asked.preview, as_json=call.as_json)
+
+
+async def approve_it(settings: Settings, action_id: str, by: str, *, wait_s: float, as_json: bool) -> bool:
+    """Agree to it and tell what became of it; False where that can't be, or where it was refused."""
+    async with connected(settings) as connection:
+        action = await _or_none(approve(connection, action_id, by))
+        if action is None:
+            return False
+        action = await outcome_of(connection, action_id, wait_s)
+    return _tell(action, None, as_json=as_json)
+
+
+async def reject_it(settings: Settings, action_id: str, by: str, reason: str, *, as_json: bool) -> bool:
+    """Say no to it; False where that can't be."""
+    async with connected(settings) as connection:
+        action = await _or_none(reject(connection, action_id, by, reason))
+    return action is not None and _tell(action, None, as_json=as_json)
+
+
+async def list_(settings: Settings, *, only_open: bool, refund_id: str | None, limit: int, as_json: bool) -> bool:
+    """Print actions; always True: that there are none is good news."""
+    async with snapshot(settings) as connection:
+        found = await list_actions(connection, only_open=only_open, refund_id=refund_id, limit=limit)
+    if as_json:
+        print_json({"actions": found})
+    elif found:
+        console().print(_actions_table(found))
+    else:
+        console().print("Nobody asked for anything.")
+    return True
+
+
+async def _or_none(work: Awaitable[T]) -> T | None:
+    """What it gives; None, and one line on standard error, where an action can't be. Raises SettingsError."""
+    try:
+        return await work
+    except ActionError as error:
+        if error.code.startswith("bad_"):
+            raise SettingsError(str(error)) from None
+        _no(error)
+        return None
+
+
+def _no(error: ActionError) -> bool:
+    sys.stderr.write(f"annul: {error}\n")
+    return False
+
+
+def _tell_preview(shown: Preview | None, *, as_json: bool) -> bool:
+    if shown is None:
+        return False
+    if as_json:
+        print_json(shown)
+    else:
+        _print_preview(console(), shown)
+    if shown.refused is not None:
+        sys.stderr.write(f"annul: {shown.kind} would be refused ({shown.refused}): {shown.why}\n")
+    return shown.refused is None
+
+
+def _tell(action: ManualAction, shown: Preview | None, *, as_json: bool) -> bool:
+    waits = action.outcome is None and action.needs_second and action.approved_by is None
+    standing = action.outcome or (_WAITS if waits else _SCHEDULED)
+    if as_json:
+        print_json({"action": action, "standing": standing, "preview": shown})
+    else:
+        console().print(cell(_sentence(action, standing)))
+    if action.outcome == "refused":
+        why = WHY.get(action.detail or "", "see `annul order`")
+        sys.stderr.write(f"annul: action {action.action_id} was refused ({action.detail}): {why}\n")
+    return action.outcome != "refused"
+
+
+def _sentence(action: ManualAction, standing: str) -> str:
+    name = f"Action {action.action_id} ({action.kind} of {action.refund_id})"
+    return {
+        "applied": f"{name} was carried out.",
+        "refused": f"{name} was refused.",
+        "rejected": f"{name} was rejected.",
+        _WAITS: f"{name} waits for a second person: annul refund approve {action.action_id}",
+        _SCHEDULED: f"{name} is on its way; the workers `timers` and `refunds` carry it out once they run.",
+    }[standing]
+
+
+def _print_preview(out: Console, shown: Preview) -> None:
+    amount = money(shown.amount_minor, shown.currency)
+    out.print(cell(f"{shown.kind} of refund {shown.refund_id} ({amount}) at revision {shown.revision}:"))
+    for stage in shown.stages:
+        out.print(table(f"{stage.when[0].upper()}{stage.when[1:]}", ("", ""), _rows_of(stage)))
+    for line in (shown.waits_for, *shown.warnings):
+        if line:
+            out.print(cell(f"{line[0].upper()}{line[1:]}"))
+    if shown.needs_second and shown.refused is None:
+        out.print("A second person has to agree first.")
+
+
+def _rows_of(stage: Stage) -> list[tuple[str, str]]:
+    rows = [
+        (
+            "refund",
+            f"{one.refund_id}: {one.state_before or 'new'} -> {one.state}"
+            + (f" (waits: {one.gate})" if one.gate else "")
+            + f", {one.provider} {one.reference}, revision {one.revision}",
+        )
+        for one in stage.moves
+    ]
+    rows += [
+        (
+            "ledger",
+            f"{money(one.amount_minor, one.currency)} from {one.debit_account} to {one.credit_account} ({one.kind})",
+        )
+        for one in stage.ledger
+    ]
+    for one in stage.commands:
+        amount = f"{money(one.amount_minor, one.currency)} to {one.reference}, key {one.idempotency_key}"
+        number = f", look-up {one.look_up_no}, moves no money" if one.look_up_no else f", attempt {one.attempt}"
+        rows.append((f"{one.provider} is sent", f"{one.type}: {amount}{number}"))
+    rows += [("others are told", ", ".join(stage.told))] if stage.told else []
+    rows += [("looked at again", f"{when(stage.looked_at_again)} UTC")] if stage.looked_at_again else []
+    return rows or [("", "nothing changes")]
+
+
+def _print_view(out: Console, view: RefundView) -> None:
+    facts = {name: value for name, value in msgspec.structs.asdict(view.refund).items() if value is not None}
+    facts["amount"] = money(facts.pop("amount_minor"), facts.pop("currency"))
+    facts["looked at again"] = view.looked_at_again
+    shown = [(name.replace("_", " "), value) for name, value in facts.items() if value is not None]
+    out.print(table(f"Refund {view.refund.refund_id}", ("", ""), shown))
+    if view.facts:
+        rows = [(one["provider_refund_id"], one["standing"], one["code"], one["heard_at"]) for one in view.facts]
+        out.print(table("What the provider made of it", ("their id", "standing", "code", "heard at (UTC)"), rows))
+    if view.steps:
+        steps = [
+            (one["stepped_at"], one["state_before"], one["state"], one["code"], one["message_id"]) for one in view.steps
+        ]
+        out.print(table("Its steps", ("at (UTC)", "from", "to", "code", "message id"), steps))
+    if view.actions:
+        out.print(_actions_table(view.actions))
+    possible = [
+        (
+            one.kind.replace("_", "-"),
+            "no" if one.refused else "with a second person" if one.needs_second else "yes",
+            one.why,
+        )
+        for one in view.possible
+    ]
+    out.print(table("What a person may do now", ("annul refund …", "", "why not"), possible))
+
+
+def _actions_table(actions: list[dict[str, Any]]) -> Any:
+    rows = [
+        (
+            one["action_id"],
+            one["asked_at"],
+            f"{one['kind']} of {one['refund_id']}",
+            money(one["amount_minor"], one["currency"]),
+            one["actor"],
+            one["reason"],
+            one["approved_by"],
+            one["outcome"] or ("waits for approval" if one["waits_for_approval"] else "scheduled"),
+            one["detail"],
+        )
+        for one in actions
+    ]
+    headings = ("action", "asked at (UTC)", "what", "amount", "by", "reason", "approved by", "outcome", "")
+    return table("Actions", headings, rows, numbers=("amount",))
