@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench chaos lock schemas clean
+.PHONY: help demo up test lint mocks bench chaos lock schemas clean
 
 help: ## what can be done here
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: $(READY) ## ruff, mypy --strict, the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+mocks: $(READY) ## the card adapter against Stripe's own mock server (needs Go)
+	ANNUL_MOCKS=1 $(BIN)/python -m pytest -m long $(ARGS) tests/contract/test_stripe_mock.py
 
 bench: $(READY) ## cancellations per second, beside a bare loop in the same run
 	$(BIN)/annul bench $(ARGS)

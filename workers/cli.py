@@ -43,14 +43,14 @@ def _quiet() -> None:
 
 @app.command()
 def worker(
-    names: Annotated[list[str], typer.Argument(help="cancellations refunds wallet paypal card timers sellers, or all")],
+    names: Annotated[list[str], typer.Argument(help="cancellations refunds wallet … (README has the list), or all")],
 ) -> None:
     """Run workers until SIGTERM."""
-    from workers.wiring import run_workers, worker_names  # noqa: PLC0415 - loaded only where needed: starts stay quick
+    from workers.running import run_workers, worker_names  # noqa: PLC0415 - loaded only where needed: starts stay quick
 
     settings = Settings.read()
-    wanted = worker_names(names)
     start_logging(settings.log_level)
+    wanted = worker_names(names, settings)
     run(run_workers(wanted, settings))
 
 

@@ -1,10 +1,11 @@
 """Worker `refunds`: the only place that changes a refund's state, whatever way the news came."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+import structlog
 from msgspec.structs import replace
 
 from schemas.base import Fault
@@ -13,13 +14,26 @@ from workers.consumers import CONSUMERS
 from workers.domain.emission import Emission
 from workers.domain.policy import RefundPolicy
 from workers.domain.refund import Observation, decide_refund
-from workers.domain.refund_course import Situation
+from workers.domain.refund_course import RefundDecision, Situation
+from workers.domain.refund_facts import OVERPAID
 from workers.domain.refund_types import Action, Refund
 from workers.domain.settlement import settle_order
 from workers.handler import DatabaseHandler
 from workers.pipeline.messages import Incoming, Verdict
+from workers.providers.answers import FUNDS_ALARMS
 from workers.store.recording import Agenda
 from workers.store.refund_rows import Acted, RefundRows
+from workers.telemetry import Metrics
+
+log = structlog.get_logger()
+
+
+class Alarm(NamedTuple):
+    """What ops must hear of at once: money went out twice, or the platform's own balance is short."""
+
+    event: Literal["refund.overpaid", "provider.short_of_funds"]
+    provider: str
+    refund_id: str
 
 
 class Refunds(DatabaseHandler):
@@ -28,9 +42,10 @@ class Refunds(DatabaseHandler):
     name = "refunds"
     topics = CONSUMERS["refunds"]
 
-    def __init__(self, policy: RefundPolicy, randomness: random.Random) -> None:
+    def __init__(self, policy: RefundPolicy, randomness: random.Random, metrics: Metrics | None = None) -> None:
         self._policy = policy
         self._randomness = randomness
+        self._metrics = metrics or Metrics()
 
     async def record(self, connection: Any, batch: Sequence[Incoming], now: datetime) -> Sequence[Verdict]:
         """One verdict a message."""
@@ -41,6 +56,12 @@ class Refunds(DatabaseHandler):
         await work.agenda.store(connection)
         await work.rows.store_audit(connection)
         return verdicts
+
+    def perform(self, effects: Iterable[Any]) -> None:
+        """Raise the alarms, now that what they are about is recorded."""
+        for alarm in effects:
+            self._metrics.alarm(alarm.event, alarm.provider)
+            log.error(alarm.event, provider=alarm.provider, refund_id=alarm.refund_id)
 
 
 class _Work:
@@ -83,7 +104,7 @@ class _Work:
         if decision.refused is not None:
             return Verdict("refused", emissions)
         moved = decision.changed or emissions or decision.later or decision.facts
-        return Verdict("applied" if moved else "stale", emissions)
+        return Verdict("applied" if moved else "stale", emissions, effect=_alarm(said, decision))
 
     def _fault(self, refund: Refund | None, said: Any) -> Fault | None:
         if refund is None or refund.order_id != said.order_id:
@@ -107,3 +128,12 @@ class _Work:
             return []
         self.rows.change_order(settled)
         return [told]
+
+
+def _alarm(said: Any, decision: RefundDecision) -> Alarm | None:
+    for step in decision.steps:
+        if step.state == "needs_review" and step.code == OVERPAID:
+            return Alarm("refund.overpaid", decision.refund.provider, step.refund_id)
+    if isinstance(said, RefundResult) and said.provider_code in FUNDS_ALARMS and decision.changed:
+        return Alarm("provider.short_of_funds", said.provider, said.refund_id)
+    return None

@@ -106,6 +106,12 @@ class Metrics:
             ("provider",),
             registry=self.registry,
         )
+        self._alarms = Counter(
+            "annul_alarms",
+            "What a person must hear of at once",
+            ("event", "provider"),
+            registry=self.registry,
+        )
         self._fired = Counter("annul_timers_fired", "Scheduled messages sent", registry=self.registry)
         self._webhooks = Counter(
             "annul_webhooks",
@@ -148,6 +154,10 @@ class Metrics:
     def provider_paused(self, provider: str, *, paused: bool) -> None:
         """Whether a provider is paused, as this process sees it."""
         self._paused.labels(provider).set(int(paused))
+
+    def alarm(self, event: str, provider: str) -> None:
+        """Something that a person must hear of at once."""
+        self._alarms.labels(event, provider).inc()
 
     def fired(self, count: int) -> None:
         """Scheduled messages were sent."""

@@ -5,11 +5,10 @@ import gc
 import os
 import random
 import secrets
-import signal
 import socket
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -24,7 +23,7 @@ from workers.pipeline.emit import Emitter
 from workers.pipeline.kafka import KafkaConsumer, KafkaProducer
 from workers.pipeline.messages import Handler
 from workers.pipeline.run import Limits, Pipeline
-from workers.pipeline.watchdog import Watchdog, watch_loop
+from workers.pipeline.watchdog import Watchdog
 from workers.providers.card import CardProvider
 from workers.providers.http import AiohttpTransport
 from workers.providers.paypal import PayPalProvider
@@ -33,7 +32,7 @@ from workers.reconcile.worker import Reconciler, Timing
 from workers.refunds import Refunds
 from workers.settings import Settings, SettingsError, secret
 from workers.store.database import Database
-from workers.telemetry import Metrics, serve_health
+from workers.telemetry import Metrics
 from workers.timers import Timers
 from workers.wallet import Wallet
 from workers.webhooks.checks import Check, PayPalCheck, StripeCheck
@@ -145,7 +144,7 @@ def _cancellations(process: Process) -> Worker:
 
 
 def _refunds(process: Process) -> Worker:
-    return process.pipeline(Refunds(process.policy.refunds, process.randomness))
+    return process.pipeline(Refunds(process.policy.refunds, process.randomness, process.metrics))
 
 
 def _wallet(process: Process) -> Worker:
@@ -284,60 +283,3 @@ WORKERS: dict[str, Callable[[Process], Worker]] = {
     "webhooks": _webhooks,
     "reconcile": _reconcile,
 }
-
-
-async def run_workers(names: list[str], settings: Settings) -> None:
-    """Run workers until SIGTERM or SIGINT; drains, and returns within 10 s of the signal.
-
-    Raises SettingsError, and whatever ended a worker that can't be waited out.
-    """
-    process = Process(settings)
-    workers = [WORKERS[name](process) for name in names]
-    loop = asyncio.get_running_loop()
-    watch_loop(loop, limit_s=settings.stuck_after_s)
-
-    def stop() -> None:
-        for worker in workers:
-            worker.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    health = await serve_health(
-        process.metrics,
-        lambda: all(worker.ready.is_set() for worker in workers),
-        settings.health_host,
-        settings.health_port,
-    )
-    log.info("process.started", workers=names, process=process.process)
-    tasks = [asyncio.create_task(worker.run(), name=worker.name) for worker in workers]
-    try:
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        if pending:
-            stop()
-            await asyncio.wait(pending, timeout=8)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await _within(_LAST_S, health.cleanup())
-        await _within(_LAST_S, process.close())
-    log.info("process.stopped", workers=names)
-
-
-async def _within(seconds: float, ending: Any) -> None:
-    try:
-        await asyncio.wait_for(ending, seconds)
-    except Exception as error:  # noqa: BLE001 - on the way out; what isn't closed ends with the process
-        log.warning("process.close_failed", error=type(error).__name__)
-
-
-def worker_names(given: list[str]) -> list[str]:
-    """`all`, or the names that were given. Raises SettingsError for one that is unknown."""
-    if given == ["all"]:
-        return list(WORKERS)
-    for name in given:
-        if name not in WORKERS:
-            raise SettingsError(f"unknown worker {name!r}; known: {', '.join(WORKERS)}, all")
-    return list(dict.fromkeys(given))

@@ -43,7 +43,10 @@ CARD: list[Row] = [
     ("failed_merchant_request", "declined", "merchant_request", None),
     ("failed_unknown", "declined", "unknown", None),
     ("failed_charge_for_pending_refund_disputed", "rejected", "charge_for_pending_refund_disputed", None),
+    ("bounce_lost_or_stolen_card", "succeeded", None, None),
+    ("pending_lost_or_stolen_card", "pending", "processing", None),
     ("charge_already_refunded", "uncertain", "charge_already_refunded", None),
+    ("already_refunded_by_us", "uncertain", "charge_already_refunded", None),
     ("idempotency_key_in_use", "retryable", "idempotency_key_in_use", None),
     ("lock_timeout", "retryable", "lock_timeout", 2),
     ("idempotency_error", "rejected", "idempotency_error", None),
@@ -62,6 +65,7 @@ PAYPAL: list[Row] = [
     ("INVALID_PARAMETER_SYNTAX", "rejected", "INVALID_PARAMETER_SYNTAX", None),
     ("INVALID_RESOURCE_ID", "rejected", "INVALID_RESOURCE_ID", None),
     ("CAPTURE_FULLY_REFUNDED", "uncertain", "CAPTURE_FULLY_REFUNDED", None),
+    ("fully_refunded_by_us", "uncertain", "CAPTURE_FULLY_REFUNDED", None),
     ("PENDING_CAPTURE", "retryable", "PENDING_CAPTURE", 600),
     ("REFUND_FAILED_INSUFFICIENT_FUNDS", "retryable", "REFUND_FAILED_INSUFFICIENT_FUNDS", 600),
     ("REFUND_TIME_LIMIT_EXCEEDED", "declined", "REFUND_TIME_LIMIT_EXCEEDED", None),
@@ -96,6 +100,58 @@ LOOK_UPS: list[Row] = [
 ]
 
 
+CONTRACT: dict[Kind, dict[str, tuple[Outcome, str]]] = {
+    # Every word that a provider's answers are known to hold, its class, and the faults by which it is played.
+    "card": {
+        "status pending": ("pending", "pending pending_failed pending_lost_or_stolen_card"),
+        "status requires_action": ("pending", "requires_action"),
+        "status succeeded": ("succeeded", "bounce bounce_lost_or_stolen_card"),
+        "status failed": ("declined", "failed"),
+        "status canceled": ("declined", "canceled"),
+        "failure_reason, by which another way is open": (
+            "declined",
+            """failed_lost_or_stolen_card failed_expired_or_canceled_card failed_insufficient_funds failed_declined
+            failed_merchant_request failed_unknown""",
+        ),
+        "failure_reason that names a dispute": ("rejected", "failed_charge_for_pending_refund_disputed"),
+        "pending_reason insufficient_funds": ("pending", "pending_insufficient_funds"),
+        "already refunded: look up first": ("uncertain", "charge_already_refunded already_refunded_by_us"),
+        "time-out, connection lost, 5xx": ("uncertain", "drop_before drop_after http_500 http_500_after http_503"),
+        "a 2xx that can't be read": ("uncertain", "unreadable too_large"),
+        "in use, too often, locked": ("retryable", "idempotency_key_in_use rate_limited lock_timeout"),
+        "the same key, other parameters": ("rejected", "idempotency_error"),
+        "disputed": ("rejected", "charge_disputed refund_disputed_payment"),
+        "the platform's balance is short": ("retryable", "insufficient_funds"),
+        "the card is gone": ("declined", "lost_or_stolen_card expired_or_canceled_card"),
+        "401, 403": ("retryable", "http_401 http_403"),
+        "for a person": ("rejected", "resource_missing charge_not_refundable unknown_error"),
+    },
+    "paypal": {
+        "status PENDING": ("pending", "pending pending_failed"),
+        "status COMPLETED": ("succeeded", "bounce"),
+        "status FAILED, CANCELLED": ("declined", "failed canceled"),
+        "401, 403": ("retryable", "http_401 http_403 PERMISSION_DENIED"),
+        "409, 429": ("retryable", "PREVIOUS_REQUEST_IN_PROGRESS rate_limited"),
+        "time-out, connection lost, 5xx": ("uncertain", "drop_before drop_after http_500 http_500_after http_503"),
+        "a 2xx that can't be read": ("uncertain", "unreadable too_large"),
+        "400, 404, unknown": (
+            "rejected",
+            "MISSING_REQUIRED_PARAMETER INVALID_PARAMETER_SYNTAX INVALID_RESOURCE_ID unknown_error",
+        ),
+        "already refunded: look up first": ("uncertain", "CAPTURE_FULLY_REFUNDED fully_refunded_by_us"),
+        "wait": ("retryable", "PENDING_CAPTURE REFUND_FAILED_INSUFFICIENT_FUNDS"),
+        "another way": ("declined", "REFUND_TIME_LIMIT_EXCEEDED PAYER_ACCOUNT_LOCKED_OR_CLOSED REFUND_NOT_ALLOWED"),
+        "disputed": ("rejected", "TRANSACTION_DISPUTED REFUND_NOT_PERMITTED_DUE_TO_CHARGEBACK"),
+        "for a person": (
+            "rejected",
+            """REFUND_CAPTURE_CURRENCY_MISMATCH REFUND_AMOUNT_EXCEEDED REFUND_AMOUNT_TOO_LOW PARTIAL_REFUND_NOT_ALLOWED
+            MAX_NUMBER_OF_REFUNDS_EXCEEDED DUPLICATE_INVOICE_ID PAYEE_ACCOUNT_LOCKED_OR_CLOSED
+            PAYEE_ACCOUNT_RESTRICTED REFUND_IS_RESTRICTED""",
+        ),
+    },
+}
+
+
 def _cases(*groups: tuple[Kind, list[Row]]) -> list[tuple[Kind, Row]]:
     return [(kind, row) for kind, rows in groups for row in rows]
 
@@ -108,7 +164,11 @@ async def test_a_refund_is_answered_by_its_class(kind: Kind, row: Row) -> None:
     async with bench(kind) as at:
         reference = reference_for(row[0], "t", prefix="")
         answer = await at.adapter.issue(at.issue(reference=reference))
+        made = [entry.id for entry in at.book.everything()]
     _check(at, row, answer)
+    if row[0].startswith(("failed", "canceled", "pending", "requires", "bounce")):
+        # What became of money is kept by the provider's id, whatever its class: `rejected` ones too.
+        assert [answer.provider_refund_id] == made
 
 
 @pytest.mark.parametrize(
@@ -220,6 +280,13 @@ def test_a_refusal_without_a_word_is_for_a_person(
 ) -> None:
     answer = answer_of(Response(status, {}, body), ())
     assert (answer.outcome, answer.code) == ("rejected", f"http_{status}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_word_of_the_contract_is_played_and_has_its_class(kind: Kind) -> None:
+    rows = {row[0]: row[1] for of, row in ISSUES if of == kind}
+    wanted = {name: outcome for outcome, names in CONTRACT[kind].values() for name in names.split()}
+    assert rows == wanted
 
 
 def test_no_fault_of_the_simulation_is_left_without_a_row() -> None:

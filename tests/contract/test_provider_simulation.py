@@ -162,6 +162,57 @@ async def test_a_disputed_payment_is_refunded_no_more(kind: Kind) -> None:
     assert answer.code in ("charge_disputed", "TRANSACTION_DISPUTED")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_dispute_that_is_won_lets_refunds_pass_again(kind: Kind) -> None:
+    async with bench(kind) as at:
+        heard = at.overhear()
+        about = {"provider": at.simulator.provider, "reference": at.reference("1")}
+        for won in (False, True):
+            await post(at.providers.stripe_base + "/_annul/disputes", msgspec.json.encode({**about, "won": won}))
+        answer = await at.adapter.issue(at.issue())
+    assert answer.outcome == "succeeded"
+    told = [json.loads(body) for body, _ in heard[:2]]
+    names = [event.get("type") or event["event_type"] for event in told]
+    things = [event.get("data", {}).get("object") or event["resource"] for event in told]
+    assert names in (
+        ["charge.dispute.created", "charge.dispute.closed"],
+        ["CUSTOMER.DISPUTE.CREATED", "CUSTOMER.DISPUTE.RESOLVED"],
+    )
+    # The end names the dispute that began.
+    assert len({thing.get("id") or thing["dispute_id"] for thing in things}) == 1
+
+
+async def test_the_simulation_is_told_of_no_fault_that_it_doesn_t_know() -> None:
+    async with bench("card") as at:
+        base = at.providers.stripe_base
+        status, _ = await post(base + "/_annul/faults", b'{"provider":"stripe","fault":"nonsense"}')
+        assert status == 404
+        status, _ = await post(base + "/_annul/outage", b'{"provider":"stripe","mode":"nonsense"}')
+        assert status == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "start_date=2026-11-23T00:00:00Z",
+        "start_date=2026-11-23T00:00:00Z&end_date=2026-12-25T00:00:00Z",
+        "start_date=2026-11-24T00:00:00Z&end_date=2026-11-23T00:00:00Z",
+        "start_date=2026-11-23&end_date=2026-11-24",
+        "start_date=2026-11-23T00:00:00Z&end_date=2026-11-24T00:00:00Z&page_size=501",
+        "start_date=2026-11-23T00:00:00Z&end_date=2026-11-24T00:00:00Z&page=0",
+        "start_date=2026-11-23T00:00:00Z&end_date=2026-11-24T00:00:00Z&limit=1",
+    ],
+)
+async def test_paypal_s_report_refuses_what_it_doesn_t_know(query: str) -> None:
+    async with bench("paypal") as at:
+        await at.adapter.probe()
+        (token,) = at.providers.paypal._tokens
+        url = f"{at.providers.paypal_base}/v1/reporting/transactions?{query}"
+        headers = {"authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as response:
+            assert response.status == 400
+
+
 async def test_a_refund_can_come_into_effect_after_the_caller_gave_up() -> None:
     async with bench("card", deadline_s=0.1, late_s=0.3) as at:
         made = asyncio.Event()

@@ -5,10 +5,13 @@ import asyncio
 import msgspec
 import pytest
 from aiohttp import web
-from kit.provider_kit import KINDS, Kind, bench, post
+from kit.paypal_rules import check as rule
+from kit.provider_kit import CLIENT_ID, CLIENT_SECRET, KINDS, Kind, bench, post
 
+from workers.providers.http import AiohttpTransport
 from workers.providers.simulated import SimulatedProviders, reference_for
 from workers.providers.simulated.signatures import stripe_signature
+from workers.webhooks.checks import PayPalCheck
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,6 +48,26 @@ async def test_a_bounce_is_told_by_signed_webhooks(kind: Kind) -> None:
         assert not at.book.effective()
     await runner.cleanup()
     assert names[0] in ("refund.created", "PAYMENT.CAPTURE.REFUNDED")
+
+
+async def test_a_webhook_is_verified_by_a_request_that_obeys_paypals_rules() -> None:
+    async with bench("paypal", paypal_webhook_id="1JE4291016473214C") as at:
+        sent = at.overhear()
+        await at.adapter.issue(at.issue())
+        ((body, headers),) = sent
+        check = PayPalCheck(
+            AiohttpTransport(2),
+            at.providers.paypal_base,
+            CLIENT_ID,
+            CLIENT_SECRET,
+            "1JE4291016473214C",
+            deadline_s=10,
+            clock=at.clock,
+        )
+        at.simulator.received.clear()
+        assert await check.check({name: [value] for name, value in headers.items()}, body) == "genuine"
+        await check.close()
+        assert [rule(request) for request in at.simulator.received] == ["token", "verify-webhook-signature.post"]
 
 
 async def _verified(providers: SimulatedProviders, headers: dict[str, str], body: bytes) -> str:

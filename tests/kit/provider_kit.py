@@ -43,8 +43,13 @@ class Clock:
 class Bench:
     """One adapter, its simulated provider, and the book."""
 
-    def __init__(self, kind: Kind, adapter: Provider, providers: SimulatedProviders) -> None:
+    def __init__(
+        self, kind: Kind, adapter: Provider, providers: SimulatedProviders, clock: Clock, paused_s: list[float]
+    ) -> None:
         self.kind = kind
+        self.clock = clock
+        self.paused_s = paused_s
+        """How long the adapter wanted to wait between tries; no time passed."""
         self.adapter = adapter
         self.providers = providers
         self.simulator: Simulator = providers.stripe if kind == "card" else providers.paypal
@@ -55,6 +60,19 @@ class Bench:
 
     def reference(self, name: str) -> str:
         return f"pi_{name}" if self.kind == "card" else f"8AC{name}"
+
+    def overhear(self) -> list[tuple[bytes, dict[str, str]]]:
+        """Bodies and headers of the webhooks from now on, signed, in order; nobody else gets them."""
+        heard: list[tuple[bytes, dict[str, str]]] = []
+
+        def keep(url: str, body: bytes, headers: dict[str, str]) -> None:
+            heard.append((body, headers))
+
+        nowhere = "http://nobody.invalid/"
+        world, webhooks = self.providers.world, self.providers.webhooks
+        world.settings = msgspec.structs.replace(world.settings, stripe_webhook_url=nowhere, paypal_webhook_url=nowhere)
+        webhooks._start = keep  # type: ignore[method-assign]
+        return heard
 
     def issue(self, **changes: Any) -> RefundIssue:
         return RefundIssue(**(_usual(self) | changes))
@@ -93,12 +111,19 @@ async def bench(
     async with SimulatedProviders(settings_for_tests(**settings), rng=random.Random(7), clock=clock) as providers:
         transport = AiohttpTransport(concurrency=20)
         adapter: Provider
+        paused_s: list[float] = []
+
+        async def pause(seconds: float) -> None:
+            paused_s.append(seconds)
+
         if kind == "card":
-            adapter = CardProvider(transport, providers.stripe_base, API_KEY, deadline_s)
+            adapter = CardProvider(transport, providers.stripe_base, API_KEY, deadline_s, pause=pause)
         else:
-            adapter = PayPalProvider(transport, providers.paypal_base, CLIENT_ID, CLIENT_SECRET, deadline_s, clock)
+            adapter = PayPalProvider(
+                transport, providers.paypal_base, CLIENT_ID, CLIENT_SECRET, deadline_s, clock, pause
+            )
         try:
-            yield Bench(kind, adapter, providers)
+            yield Bench(kind, adapter, providers, clock, paused_s)
         finally:
             await adapter.close()
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.base import Message
-from schemas.refunds import RefundAction, RefundDue, RefundIssue, RefundLookUp, RefundResult
+from schemas.refunds import RefundAction, RefundDue, RefundIssue, RefundResult
 from workers.actions.rules import WHY, ActionError, Rules, the_evidence
+from workers.actions.shown import Stage, shown
 from workers.domain import ledger
 from workers.domain.emission import Emission
 from workers.domain.refund import Observation, decide_refund
@@ -27,56 +27,9 @@ PROVEN: Final[dict[Gate, str]] = {
     "renew": "the refund is sent anew, under a new key",
     "settle": "the refund is frozen: a person pays, and marks it as settled",
 }
+_MOST_WAITS: Final = 5
+"""For calls to end: they do after one wait, or two where a person asks in between."""
 _UNLESS: Final = "If something of it is alive, nothing of this happens: it stays in review and says so."
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the ledger."""
-
-    kind: str
-    debit_account: str
-    credit_account: str
-    amount_minor: int
-    currency: str
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider is sent: `refund.issue` moves money, `refund.look_up` only asks."""
-
-    type: str
-    provider: str
-    reference: str
-    refund_id: str
-    amount_minor: int
-    currency: str
-    idempotency_key: str
-    attempt: int
-    look_up_no: int | None
-
-
-class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund as it is afterwards; `gate` is what waits for proof. `state_before` is None where it is new."""
-
-    refund_id: str
-    provider: str
-    reference: str
-    state_before: str | None
-    state: str
-    code: str | None
-    gate: str | None
-    revision: int
-
-
-class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens at once, or as soon as something has come about."""
-
-    when: str
-    moves: list[Move]
-    ledger: list[Line]
-    commands: list[Command]
-    told: list[str]
-    """The types of the events that others read."""
-    looked_at_again: datetime | None
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,13 +139,15 @@ class _Play:
 
     def go_on(self, decision: RefundDecision) -> None:
         """What follows if nothing gets in the way, up to the money's arrival."""
-        refund = decision.refund
-        if refund.gate in PROVEN and refund.gate_look_up is None:
+        for _ in range(_MOST_WAITS):
+            refund = decision.refund
+            if refund.gate not in PROVEN or refund.gate_look_up is not None or not decision.later:
+                break
             self._now = decision.later[0].due_at
             due = RefundDue(refund_id=refund.refund_id, order_id=refund.order_id, revision=refund.revision)
-            decision = self.stage(f"once no call of it can be under way any more, {_when(self._now)}", due)
-            refund = decision.refund
-        if refund.gate in PROVEN:
+            decision = self.stage(f"once calls of it that may be under way have ended, {_when(self._now)}", due)
+        refund = decision.refund
+        if refund.gate in PROVEN and refund.gate_look_up is not None:
             self._now += timedelta(seconds=1)
             decision = self.stage(ANSWERED, _answer(refund, "not_found"))
         sent = next((one.data for one in decision.emissions if isinstance(one.data, RefundIssue)), None)
@@ -216,7 +171,7 @@ class _Play:
         if issue is not None and before.provider == "wallet":
             lines.insert(0, ledger.wallet_credit(issue, before.client_id, self._now))
         emissions = [*decision.emissions, *self._settle(before.order_id)]
-        self.stages.append(_shown(when, before, decision, lines, emissions))
+        self.stages.append(shown(when, before, decision, lines, emissions))
         return decision
 
     def _settle(self, order_id: str) -> list[Emission]:
@@ -237,62 +192,6 @@ def _answer(refund: Refund, outcome: Any) -> RefundResult:
         observed_at=refund.issued_at,
         via="look_up" if asked else "call",
         look_up_no=refund.gate_look_up if asked else None,
-    )
-
-
-def _shown(
-    when: str, before: Refund, decision: RefundDecision, lines: list[ledger.Transfer], emissions: list[Emission]
-) -> Stage:
-    moves = [_move(decision.refund, before.state)] if decision.changed else []
-    moves += [_move(decision.created, None)] if decision.created is not None else []
-    due = [one.due_at for one in decision.later if one.subject == decision.refund.refund_id]
-    return Stage(
-        when=when,
-        moves=moves,
-        ledger=[
-            Line(
-                kind=line.kind,
-                debit_account=line.debit_account,
-                credit_account=line.credit_account,
-                amount_minor=line.amount_minor,
-                currency=line.currency,
-            )
-            for line in lines
-        ],
-        commands=[_command(one.type, one.data) for one in emissions if _is_command(one.data)],
-        told=[one.type for one in emissions if not _is_command(one.data)],
-        looked_at_again=due[0] if due else None,
-    )
-
-
-def _move(refund: Refund, state_before: str | None) -> Move:
-    return Move(
-        refund_id=refund.refund_id,
-        provider=refund.provider,
-        reference=refund.reference,
-        state_before=state_before,
-        state=refund.state,
-        code=refund.code,
-        gate=refund.gate,
-        revision=refund.revision,
-    )
-
-
-def _is_command(data: Message) -> bool:
-    return isinstance(data, RefundIssue | RefundLookUp)
-
-
-def _command(type_: str, data: Any) -> Command:
-    return Command(
-        type=type_,
-        provider=data.provider,
-        reference=data.reference,
-        refund_id=data.refund_id,
-        amount_minor=data.amount_minor,
-        currency=data.currency,
-        idempotency_key=data.idempotency_key,
-        attempt=data.attempt,
-        look_up_no=getattr(data, "look_up_no", None),
     )
 
 

@@ -45,6 +45,12 @@ def _print(story: Story) -> None:
             for one in story.refunds
         ]
         out.print(table("Refunds", headings, rows, numbers=("amount", "attempt")))
+    if story.facts:
+        known = [(one["refund_id"], one["provider_refund_id"], one["standing"], one["code"]) for one in story.facts]
+        out.print(table("What the providers made of them", ("refund", "their id", "standing", "code"), known))
+    if story.disputes:
+        disputes = [(one["dispute_id"], one["reference"], one["status"], one["heard_at"]) for one in story.disputes]
+        out.print(table("Disputes", ("dispute", "payment", "status", "heard at (UTC)"), disputes))
     if story.ledger:
         lines = [
             (
@@ -62,8 +68,10 @@ def _print(story: Story) -> None:
 
 
 def _state(refund: dict[str, str | None]) -> str:
-    successor = refund["redirected_to"]
-    return f"{refund['state']} to {successor}" if successor else f"{refund['state']}"
+    state, successor, gate = refund["state"], refund["redirected_to"], refund["gate"]
+    if gate is not None:
+        return f"{state} (frozen: a person pays)" if gate == "frozen" else f"{state} (waits for proof: {gate})"
+    return f"{state} to {successor}" if successor else f"{state}"
 
 
 def _chat(chat: Chat | None) -> str:

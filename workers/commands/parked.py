@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from workers.commands.output import cell, console, print_json, table, when
-from workers.insight.parked import Change, Which, discard, list_parked, read_raw, redrive, show_parked
+from workers.insight.parked import NOBODY, Change, Which, discard, list_parked, read_raw, redrive, show_parked
 from workers.settings import Settings
 
 
@@ -90,7 +90,9 @@ async def raw(settings: Settings, parked_id: str) -> bool:
     return True
 
 
-async def put_back(settings: Settings, which: Which, *, by: str, limit: int, dry_run: bool, as_json: bool) -> bool:
+async def put_back(
+    settings: Settings, which: Which, *, limit: int, dry_run: bool, as_json: bool, by: str = NOBODY
+) -> bool:
     """Redrive and say what happens next; False where a message that was named can't be."""
     change = await redrive(settings, which, limit=limit, dry_run=dry_run, by=by)
     told = (
@@ -101,7 +103,7 @@ async def put_back(settings: Settings, which: Which, *, by: str, limit: int, dry
 
 
 async def give_up(
-    settings: Settings, which: Which, *, why: str, by: str, limit: int, dry_run: bool, as_json: bool
+    settings: Settings, which: Which, *, why: str, limit: int, dry_run: bool, as_json: bool, by: str = NOBODY
 ) -> bool:
     """Discard and say so; False where a message that was named can't be."""
     change = await discard(settings, which, why=why, limit=limit, dry_run=dry_run, by=by)

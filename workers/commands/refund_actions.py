@@ -2,10 +2,9 @@
 
 import sys
 from collections.abc import Awaitable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
-from rich.console import Console
 
 from workers.actions.asking import (
     Wish,
@@ -16,13 +15,13 @@ from workers.actions.asking import (
     preview_action,
     reject,
 )
-from workers.actions.preview import Preview, Stage, preview
+from workers.actions.preview import Preview, preview
 from workers.actions.rules import WHY, ActionError, Rules
-from workers.commands.output import cell, console, print_json, table, when
+from workers.commands.output import cell, console, print_json
+from workers.commands.refund_printing import actions_table, print_preview, print_view
 from workers.domain.refund_types import ActionKind
-from workers.insight.money import money
 from workers.insight.reading import connected, snapshot
-from workers.insight.refunds import RefundView, show_refund
+from workers.insight.refunds import show_refund
 from workers.settings import Settings, SettingsError
 from workers.store.action_audit import ManualAction
 
@@ -53,7 +52,7 @@ async def show(settings: Settings, refund_id: str, *, as_json: bool) -> bool:
     if as_json:
         print_json(view)
     else:
-        _print_view(console(), view)
+        print_view(console(), view)
     return True
 
 
@@ -92,7 +91,7 @@ async def act(settings: Settings, call: Call) -> bool:
         if not action.needs_second:
             action = await outcome_of(connection, action.action_id, call.wait_s)
     if not call.as_json:
-        _print_preview(console(), asked.preview)
+        print_preview(console(), asked.preview)
     return _tell(action, asked.preview, as_json=call.as_json)
 
 
@@ -120,7 +119,7 @@ async def list_(settings: Settings, *, only_open: bool, refund_id: str | None, l
     if as_json:
         print_json({"actions": found})
     elif found:
-        console().print(_actions_table(found))
+        console().print(actions_table(found))
     else:
         console().print("Nobody asked for anything.")
     return True
@@ -148,7 +147,7 @@ def _tell_preview(shown: Preview | None, *, as_json: bool) -> bool:
     if as_json:
         print_json(shown)
     else:
-        _print_preview(console(), shown)
+        print_preview(console(), shown)
     if shown.refused is not None:
         sys.stderr.write(f"annul: {shown.kind} would be refused ({shown.refused}): {shown.why}\n")
     return shown.refused is None
@@ -176,87 +175,3 @@ def _sentence(action: ManualAction, standing: str) -> str:
         _WAITS: f"{name} waits for a second person: annul refund approve {action.action_id}",
         _SCHEDULED: f"{name} is on its way; the workers `timers` and `refunds` carry it out once they run.",
     }[standing]
-
-
-def _print_preview(out: Console, shown: Preview) -> None:
-    amount = money(shown.amount_minor, shown.currency)
-    out.print(cell(f"{shown.kind} of refund {shown.refund_id} ({amount}) at revision {shown.revision}:"))
-    for stage in shown.stages:
-        out.print(table(f"{stage.when[0].upper()}{stage.when[1:]}", ("", ""), _rows_of(stage)))
-    for line in (shown.waits_for, *shown.warnings):
-        if line:
-            out.print(cell(f"{line[0].upper()}{line[1:]}"))
-    if shown.needs_second and shown.refused is None:
-        out.print("A second person has to agree first.")
-
-
-def _rows_of(stage: Stage) -> list[tuple[str, str]]:
-    rows = [
-        (
-            "refund",
-            f"{one.refund_id}: {one.state_before or 'new'} -> {one.state}"
-            + (f" (waits: {one.gate})" if one.gate else "")
-            + f", {one.provider} {one.reference}, revision {one.revision}",
-        )
-        for one in stage.moves
-    ]
-    rows += [
-        (
-            "ledger",
-            f"{money(one.amount_minor, one.currency)} from {one.debit_account} to {one.credit_account} ({one.kind})",
-        )
-        for one in stage.ledger
-    ]
-    for one in stage.commands:
-        amount = f"{money(one.amount_minor, one.currency)} to {one.reference}, key {one.idempotency_key}"
-        number = f", look-up {one.look_up_no}, moves no money" if one.look_up_no else f", attempt {one.attempt}"
-        rows.append((f"{one.provider} is sent", f"{one.type}: {amount}{number}"))
-    rows += [("others are told", ", ".join(stage.told))] if stage.told else []
-    rows += [("looked at again", f"{when(stage.looked_at_again)} UTC")] if stage.looked_at_again else []
-    return rows or [("", "nothing changes")]
-
-
-def _print_view(out: Console, view: RefundView) -> None:
-    facts = {name: value for name, value in msgspec.structs.asdict(view.refund).items() if value is not None}
-    facts["amount"] = money(facts.pop("amount_minor"), facts.pop("currency"))
-    facts["looked at again"] = view.looked_at_again
-    shown = [(name.replace("_", " "), value) for name, value in facts.items() if value is not None]
-    out.print(table(f"Refund {view.refund.refund_id}", ("", ""), shown))
-    if view.facts:
-        rows = [(one["provider_refund_id"], one["standing"], one["code"], one["heard_at"]) for one in view.facts]
-        out.print(table("What the provider made of it", ("their id", "standing", "code", "heard at (UTC)"), rows))
-    if view.steps:
-        steps = [
-            (one["stepped_at"], one["state_before"], one["state"], one["code"], one["message_id"]) for one in view.steps
-        ]
-        out.print(table("Its steps", ("at (UTC)", "from", "to", "code", "message id"), steps))
-    if view.actions:
-        out.print(_actions_table(view.actions))
-    possible = [
-        (
-            one.kind.replace("_", "-"),
-            "no" if one.refused else "with a second person" if one.needs_second else "yes",
-            one.why,
-        )
-        for one in view.possible
-    ]
-    out.print(table("What a person may do now", ("annul refund …", "", "why not"), possible))
-
-
-def _actions_table(actions: list[dict[str, Any]]) -> Any:
-    rows = [
-        (
-            one["action_id"],
-            one["asked_at"],
-            f"{one['kind']} of {one['refund_id']}",
-            money(one["amount_minor"], one["currency"]),
-            one["actor"],
-            one["reason"],
-            one["approved_by"],
-            one["outcome"] or ("waits for approval" if one["waits_for_approval"] else "scheduled"),
-            one["detail"],
-        )
-        for one in actions
-    ]
-    headings = ("action", "asked at (UTC)", "what", "amount", "by", "reason", "approved by", "outcome", "")
-    return table("Actions", headings, rows, numbers=("amount",))

@@ -78,7 +78,8 @@ def answer(course: Course, result: RefundResult) -> None:
     refund = course.refund
     if any(fact.alive for fact in course.facts.values()) or refund.settled_at is not None:
         course.review(refund.code)
-    elif result.provider_code in NO_PROOF and refund.gate_action is None:
+    elif result.provider_code in NO_PROOF and (refund.gate_action is None or refund.code not in NO_PROOF):
+        # A person who was shown it before had to say how they know better; one who was not is shown it now.
         course.review(result.provider_code)
     elif refund.gate == "settle":
         course.change(gate="frozen")

@@ -39,7 +39,11 @@ def _on_flag(course: Course, flag: RefundFlagged) -> None:
     """
     refund = course.refund
     if refund.state == "redirected":
-        if course.at.successor is not None and course.at.successor.state != "needs_review":
+        if course.at.successor is not None and not _paid_twice(course.at.successor):
             course.beside(course.at.successor).review(flag.code)
-    elif refund.state != "needs_review" or refund.code != OVERPAID:
+    elif not _paid_twice(refund):
         course.review(flag.code)
+
+
+def _paid_twice(refund: Refund) -> bool:
+    return refund.state == "needs_review" and refund.code == OVERPAID

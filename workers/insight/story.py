@@ -7,8 +7,9 @@ import msgspec
 
 from workers.domain.order_types import Conversation, Order
 from workers.domain.refund_types import Refund
+from workers.insight.material import Material, Step, scheduled_message
 from workers.insight.reading import snapshot
-from workers.insight.timeline import Material, Step, scheduled_message, timeline_of
+from workers.insight.timeline import timeline_of
 from workers.settings import Settings
 from workers.store.queries import sql
 

@@ -6,80 +6,37 @@ still to come ends in `_due`.
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from schemas.chats import ChatCommand
-from workers.domain.cancellation import order_refunded, read_escrow
+from workers.domain.cancellation import ORDER_CANCELLED, order_refunded, read_escrow, refusal
 from workers.domain.ids import derived
-from workers.domain.order_types import Conversation, Order
-from workers.domain.refund_messages import event_of
-from workers.domain.refund_types import Refund
+from workers.insight import refund_timeline as refunds
+from workers.insight.material import Material, Step
 from workers.insight.money import money
-from workers.pipeline.messages import unpack_one
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One step: when, what (noun.verb), under which message id where there is one, and what is to be said of it."""
-
-    at: datetime
-    what: str
-    message_id: str | None
-    detail: str
-
-
-class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
-    """A message for later, opened."""
-
-    type: str
-    message_id: str
-    data: bytes
-    due_at: datetime
-    revision: int
-    state: str
-    fired_at: datetime | None
-
-
-class Material(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is recorded of an order."""
-
-    order: Order
-    refunds: list[Refund]
-    attempts: list[Any]
-    observations: list[Any]
-    steps: list[Any]
-    facts: list[Any]
-    actions: list[Any]
-    disputes: list[Any]
-    notices: list[Any]
-    waits: list[Any]
-    transfers: list[Any]
-    conversation: Conversation | None
-    chat_schedule: list[Scheduled]
-    outcomes: list[Any]
-    parked: list[Any]
-
-
-def scheduled_message(row: Any) -> Scheduled:
-    """Open a row of scheduled_messages."""
-    message = unpack_one(row["message"])
-    headers = {name: value.decode() for name, value in message.headers}
-    return Scheduled(
-        type=headers["ce_type"],
-        message_id=headers["ce_id"],
-        data=message.value or b"",
-        due_at=row["due_at"],
-        revision=row["revision"],
-        state=row["state"],
-        fired_at=row["fired_at"],
-    )
 
 
 def timeline_of(material: Material) -> list[Step]:
     """All steps by time; what happened at one moment stays in the order of cause and effect."""
-    parts = (_order, _refusals, _outcomes, requests, _ledger, _chat, disputes, actions_asked, attempts, answers)
-    parts += (facts, moves, actions_decided, _end, _notices, _parked, waits)
+    parts = (
+        _order,
+        _refusals,
+        _outcomes,
+        refunds.requests,
+        _ledger,
+        _chat,
+        refunds.disputes,
+        refunds.wishes,
+        refunds.attempts,
+        refunds.answers,
+        refunds.moves,
+        refunds.decisions,
+        _end,
+        _notices,
+        _parked,
+        refunds.waits,
+    )
     return sorted((step for part in parts for step in part(material)), key=lambda step: step.at)
 
 

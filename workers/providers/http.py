@@ -46,7 +46,10 @@ class TimedOut(TransportError):
 
 
 class Transport(Protocol):
-    """Sends one HTTP request, exactly once, following no redirect."""
+    """Sends one HTTP request, following no redirect; one that changes anything exactly once.
+
+    A GET may be sent again where a connection that was kept open turns out to be dead.
+    """
 
     async def request(
         self, method: str, url: str, *, headers: dict[str, str], body: bytes | None, deadline_s: float

@@ -68,7 +68,7 @@ class PayPalProvider:
             {
                 "amount": {"value": value, "currency_code": command.currency},
                 # No invoice_id: PayPal refuses a second refund that carries the same one.
-                "custom_id": command.refund_id, "metadata": {},
+                "custom_id": command.refund_id,
             }
         )
         headers = {

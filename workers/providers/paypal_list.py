@@ -24,7 +24,8 @@ Get = Callable[[str], Awaitable[Response | Answer]]
 
 REFUND: Final = "T1107"
 """PayPal's event code of a refund that a payee sends."""
-MAX_PERIOD: Final = timedelta(days=31)
+MAX_PERIOD: Final = timedelta(days=30)
+"""Of the 31 that PayPal allows: times are rounded outwards."""
 PAGE: Final = 200
 """Of the 500 that PayPal allows: entries with long notes must fit into what is read of an answer."""
 MAX_ITEMS: Final = 10_000

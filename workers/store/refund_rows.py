@@ -207,7 +207,5 @@ class RefundRows:
 
     async def store_audit(self, connection: Any) -> None:
         """Say in the audit chain what became of people's actions: the last thing of the transaction."""
-        entries = [
-            decided(action.action_id, action.refund_id, action.kind, refused) for action, refused in self.acted
-        ]
+        entries = [decided(action.action_id, action.refund_id, action.kind, refused) for action, refused in self.acted]
         await append(connection, entries)

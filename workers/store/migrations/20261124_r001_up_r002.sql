@@ -153,6 +153,22 @@ CREATE TABLE manual_actions (
 CREATE INDEX manual_actions_refund ON manual_actions (refund_id);
 CREATE INDEX manual_actions_open ON manual_actions (asked_at) WHERE outcome IS NULL;
 
+-- What was asked for and decided stays as it is.
+CREATE FUNCTION keep_action() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'DELETE' OR OLD.outcome IS NOT NULL
+     OR (OLD.action_id, OLD.refund_id, OLD.order_id, OLD.kind, OLD.revision, OLD.actor, OLD.reason, OLD.evidence,
+         OLD.asked_at, OLD.needs_second)
+     IS DISTINCT FROM (NEW.action_id, NEW.refund_id, NEW.order_id, NEW.kind, NEW.revision, NEW.actor, NEW.reason,
+         NEW.evidence, NEW.asked_at, NEW.needs_second)
+     OR (OLD.approved_by IS NOT NULL AND NEW.approved_by IS DISTINCT FROM OLD.approved_by) THEN
+    RAISE EXCEPTION 'action % may not be taken away, nor what was asked for or decided', OLD.action_id
+      USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER manual_actions_kept BEFORE UPDATE OR DELETE ON manual_actions FOR EACH ROW EXECUTE FUNCTION keep_action();
+
 -- Who did what and when, each entry bound to the one before by its hash.
 CREATE TABLE audit_entries (
   seq       bigint PRIMARY KEY CHECK (seq >= 1),
