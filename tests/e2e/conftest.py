@@ -17,6 +17,7 @@ SETTINGS = {
     "ANNUL_REFUND_LOOK_UP_BASE_S": "0.5",
     "ANNUL_REFUND_LOOK_UP_MAX_S": "2",
     "ANNUL_REFUND_PENDING_LOOK_UP_S": "0.5",
+    "ANNUL_REFUND_LONGEST_STALL_S": "2",
     "ANNUL_PROVIDER_CONCURRENCY": "8",
 }
 SIMULATION = {"latency-ms": "5", "settle-after-s": "1", "hang-s": "6", "slow-s": "1.5", "retry-after-s": "1"}

@@ -44,17 +44,44 @@ async def test_answers_that_go_astray_refund_exactly_once(annul: RunningAnnul, c
         assert effective.count(cancelled["escrow"]["tenders"][0]["reference"]) == 1
 
 
-async def test_declined_and_disputed_refunds_wait_for_a_person(client: ForeignClient) -> None:
+async def test_a_refund_that_its_card_can_not_take_goes_to_the_wallet(client: ForeignClient) -> None:
+    """Declined at once, or told to be done and taken back later: told as it is, and corrected where it was wrong."""
     declined = cancellation(tender("card", fresh("pi_x.lost_or_stolen_card")))
-    disputed = cancellation(tender("paypal", fresh("CAP_x.TRANSACTION_DISPUTED")))
-    for cancelled in (declined, disputed):
+    bounced = cancellation(tender("card", fresh("pi_x.bounce_lost_or_stolen_card")))
+    for cancelled in (declined, bounced):
         await client.publish("order.cancelled", cancelled)
-    failed = await client.event(declined["order_id"], "refund.failed")
-    assert failed.data["code"] == "lost_or_stolen_card"
-    for cancelled in (declined, disputed):
-        review = await client.event(cancelled["order_id"], "refund.needs_review")
-        assert review.data["state"] == "needs_review"
-        assert not client.of(cancelled["order_id"], "order.refunded")
+    for cancelled, type_ in ((declined, "refund.failed"), (bounced, "refund.bounced")):
+        order_id = cancelled["order_id"]
+        told = await client.event(order_id, type_)
+        assert told.data["code"] == "lost_or_stolen_card"
+        redirected = await client.event(order_id, "refund.redirected")
+        successor = redirected.data["redirected_to"]
+        (issue,) = [one for one in client.of(order_id, "refund.issue") if one.data["refund_id"] == successor]
+        assert (issue.data["provider"], issue.topic) == ("wallet", "refunds.commands.wallet.v1")
+        credited = await client.event_of_refund(successor, "refund.succeeded")
+        assert credited.data["redirected_from"] == redirected.data["refund_id"]
+        assert credited.data["tender_id"] == cancelled["escrow"]["tenders"][0]["tender_id"]
+        await client.event(order_id, "order.refunded")
+
+
+async def test_a_disputed_refund_waits_for_a_person(client: ForeignClient) -> None:
+    disputed = cancellation(tender("paypal", fresh("CAP_x.TRANSACTION_DISPUTED")))
+    await client.publish("order.cancelled", disputed)
+    review = await client.event(disputed["order_id"], "refund.needs_review")
+    assert review.data["state"] == "needs_review"
+    assert not client.of(disputed["order_id"], "order.refunded")
+
+
+async def test_client_and_seller_are_told_in_their_languages(client: ForeignClient) -> None:
+    cancelled = {**cancellation(tender("card", fresh("pi"))), "client_locale": "fr-FR", "seller_locale": "en-GB"}
+    await client.publish("order.cancelled", cancelled)
+    await client.event(cancelled["order_id"], "order.refunded")
+    for kind in ("client", "seller"):
+        told = await client.notification(cancelled["order_id"], kind, "refund")
+        assert told.key == cancelled[f"{kind}_id"].encode()
+        assert told.data["locale"] == cancelled[f"{kind}_locale"]
+        assert told.data["subject"]
+        assert told.data["body"]
 
 
 async def test_sigterm_drains_and_ends_every_worker_in_time(annul: RunningAnnul, client: ForeignClient) -> None:

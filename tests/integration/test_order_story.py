@@ -67,6 +67,8 @@ async def test_a_refunded_order_is_told_from_its_placing_to_what_is_due(populate
         "refund.claimed",
         "refund.answered",
         "refund.answered",
+        "refund.succeeded",
+        "refund.succeeded",
         "order.refunded",
         "message.parked",
         "refund.look_due",
@@ -143,7 +145,7 @@ async def test_of_a_shared_chat_an_order_is_told_its_own_part(database_url: str)
     assert "chat.close_due" in whats(second)
 
 
-async def test_a_move_without_an_answer_is_told(database_url: str) -> None:
+async def test_a_step_without_an_answer_is_told_with_what_caused_it(database_url: str) -> None:
     async with Feed(database_url, script, policy=POLICY) as feed:
         await feed.take(cancellation("stalled", tender(reference="pi_stalls")))
         await break_rows(
@@ -154,7 +156,9 @@ async def test_a_move_without_an_answer_is_told(database_url: str) -> None:
         assert await feed.fire() == 1
     told = await story(database_url, "stalled")
     (step,) = [step for step in told.timeline if step.what == "refund.uncertain"]
-    assert step.detail.endswith("(revision 2), without an answer; lease_expired")
+    assert step.detail.endswith("was requested (revision 2); code lease_expired")
+    assert step.message_id is not None
+    assert step.message_id in feed.ids("refund.due")
 
 
 async def test_message_ids_are_those_that_were_sent(database_url: str) -> None:
@@ -171,6 +175,9 @@ async def test_message_ids_are_those_that_were_sent(database_url: str) -> None:
     assert len(bounce) == 1, "the webhook came from outside"
     for type_, ids in sent.items():
         assert told[type_] - bounce == ids, type_
+    for type_ in ("refund.succeeded", "refund.pending", "refund.retrying"):
+        assert told[type_] <= sent["refund.result"], "a step names the answer that caused it"
+    assert told["refund.sent_again"] <= set(feed.ids("refund.due"))
 
 
 async def test_nothing_personal_is_told(populated_shared: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,8 @@ async def test_what_can_be_processed_by_now_is(lot: ParkingLot) -> None:
 
 TABLES_OF_AN_ORDER = (
     "refund_observations",
+    "refund_steps",
+    "refund_facts",
     "refund_attempts",
     "ledger_transfers",
     "refunds",

@@ -22,6 +22,7 @@ WATCHED = (
     "sellers.statistics.v1",
     "orders.refused.v1",
     "payouts.decided.v1",
+    "notifications.requested.v1",
     "annul.parked.v1",
 )
 
@@ -124,6 +125,23 @@ class ForeignClient:
             f"{type_} of {order_id}",
             within_s,
         )
+
+    async def event_of_refund(self, refund_id: str, type_: str) -> Seen:
+        """The first message of a type about one refund."""
+        return await self.wait_for(
+            lambda seen: seen.headers.get("ce_type") == type_.encode() and seen.data.get("refund_id") == refund_id,
+            f"{type_} of {refund_id}",
+        )
+
+    async def notification(self, order_id: str, kind: str, about: str) -> Seen:
+        """The first thing that the client or the seller of an order is told about something."""
+
+        def is_it(seen: Seen) -> bool:
+            if seen.headers.get("ce_type") != b"notification.requested" or seen.data["order_id"] != order_id:
+                return False
+            return (seen.data["recipient"]["kind"], seen.data["about"]) == (kind, about)
+
+        return await self.wait_for(is_it, f"the {kind} of {order_id} is told about {about}")
 
     def of(self, order_id: str, type_: str | None = None) -> list[Seen]:
         """What was seen about an order so far."""

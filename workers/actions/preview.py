@@ -112,16 +112,18 @@ async def play(
         why=WHY[decision.refused] if decision.refused is not None else None,
         stages=played.stages if decision.refused is None else [],
         waits_for=f"{ANSWERED} {PROVEN[gate]}. {_UNLESS}" if gate in PROVEN else None,
-        warnings=_warnings(refund, hindered, played.stages),
+        warnings=_warnings(refund, kind, hindered, played.stages),
     )
 
 
-def _warnings(refund: Refund, hindered: Any, stages: list[Stage]) -> list[str]:
+def _warnings(refund: Refund, kind: ActionKind, hindered: Any, stages: list[Stage]) -> list[str]:
     told = []
     asked = {one.provider for stage in stages for one in stage.commands}
     moved = {one.provider for stage in stages for one in stage.commands if one.type == "refund.issue"}
     if hindered["disputed"] and refund.provider != "wallet" and refund.provider in moved:
         told.append("a dispute about the payment is open: the command is refused, and the refund comes back to review")
+    elif (hindered["disputed"] or "DISPUTE" in (refund.code or "").upper()) and kind in ("redirect", "settle"):
+        told.append("the payment is or was disputed: the client's bank may have given the money back, or may yet")
     if hindered["paused"] is not None and refund.provider in asked:
         told.append(f"{refund.provider} is paused ({hindered['paused']}): what it is sent waits until it is back")
     return told

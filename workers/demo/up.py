@@ -6,7 +6,12 @@ from rich.console import Console
 
 from workers.demo.running import RunningAnnul
 
-DEFAULTS = {"ANNUL_REFUND_PENDING_LOOK_UP_S": "5", "ANNUL_REFUND_LOOK_UP_BASE_S": "2"}
+DEFAULTS = {
+    "ANNUL_REFUND_PENDING_LOOK_UP_S": "5",
+    "ANNUL_REFUND_LOOK_UP_BASE_S": "2",
+    # Nobody waits ten minutes on their own machine to see a refund redirected whose answer got lost.
+    "ANNUL_REFUND_LONGEST_STALL_S": "10",
+}
 SIMULATION = {"latency-ms": "25", "settle-after-s": "5"}
 
 

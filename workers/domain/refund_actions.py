@@ -54,6 +54,8 @@ def refusal(course: Course, action: Action) -> str | None:
         return None if action.evidence else "no_evidence"
     if refund.gate is not None:
         return "gate_open"
+    if course.at.paid_elsewhere:
+        return "paid_elsewhere"
     if refund.settled_at is not None or any(fact.alive for fact in course.facts.values()):
         return "something_is_alive"
     if action.kind == "redirect" and refund.provider == "wallet":
@@ -93,6 +95,8 @@ def _release(course: Course) -> None:
         # Its code stays: who released it as overpaid has seen to that, and audits need not tell it again.
         course.move("succeeded", code=OVERPAID if refund.code == OVERPAID else None)
         course.await_audit()
+    elif course.at.paid_elsewhere:
+        course.move("settled_elsewhere", code=OVERPAID if refund.code == OVERPAID else "settled_elsewhere")
     elif alive:
         course.move("pending", code=alive[0].code, provider_refund_id=alive[0].provider_refund_id)
         course.wait(course.policy.pending_look_up_s)

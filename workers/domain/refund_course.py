@@ -42,6 +42,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     successor: Refund | None = None
     """The last refund that the money of a redirected one was sent on with."""
     successor_claimed: bool = False
+    paid_elsewhere: bool = False
+    """A person has paid it by other means, whatever happened to the refund since: nothing more may be paid."""
 
 
 class RefundDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +190,7 @@ class Course:
     def beside(self, other: Refund) -> Self:
         """The course of another refund that this decision changes as well."""
         assert self._beside is None
-        self._beside = type(self)(other, replace(self.at, facts=(), successor=None))
+        self._beside = type(self)(other, replace(self.at, facts=(), successor=None, paid_elsewhere=False))
         return self._beside
 
     def waited(self) -> timedelta:

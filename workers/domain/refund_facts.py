@@ -106,9 +106,12 @@ def _follow(course: Course, fact: Fact, **changes: None) -> None:
 def _alive_in_review(course: Course, fact: Fact) -> None:
     """The ledger follows what happened; the state waits for a person. Whoever wanted to pay otherwise is stopped."""
     refund = course.refund
-    if fact.standing == "succeeded":
-        course.book(fact.provider_refund_id)
     code = ALIVE_AFTER_ALL if refund.gate is not None else refund.code
+    if fact.standing == "succeeded" and course.at.paid_elsewhere:
+        course.transfers.append(ledger.overpaid(refund, fact.provider_refund_id, course.at.now))
+        code = OVERPAID
+    elif fact.standing == "succeeded":
+        course.book(fact.provider_refund_id)
     shut = {"gate": None, "gate_look_up": None, "gate_action": None}
     course.change(provider_refund_id=fact.provider_refund_id, code=code, **shut)
     course.tell()
@@ -141,7 +144,7 @@ def _overpaid(course: Course, fact: Fact) -> None:
             _paid_beside(course, fact, course.at.successor)
         return
     if fact.standing == "succeeded":
-        if refund.settled_at is None and refund.state != "settled_elsewhere":
+        if refund.settled_at is None and refund.state != "settled_elsewhere" and not course.at.paid_elsewhere:
             course.book(fact.provider_refund_id)
             course.change()
         else:

@@ -1,0 +1,237 @@
+"""`annul refund`, `annul ledger`, `annul audit` as a person calls them: what is printed where, and the exit codes."""
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.feed import break_rows
+from kit.reviewing import Review
+
+from workers import cli
+
+Annul = Callable[..., Coroutine[Any, Any, int]]
+Printed = pytest.CaptureFixture[str]
+REASON = ("--reason", "Jane asked for it", "--wait", "0")
+
+
+@pytest.fixture
+async def review(database_url: str) -> AsyncIterator[Review]:
+    async with Review(database_url) as made:
+        await made.begin()
+        yield made
+
+
+@pytest.fixture
+def annul(review: Review, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Annul:
+    """Runs the console script in this process; gives its exit code."""
+    monkeypatch.setenv("ANNUL_DATABASE_URL", review.url)
+    monkeypatch.setenv("ANNUL_LOCAL_DIR", str(tmp_path))  # no running local stack's settings
+    monkeypatch.setattr(cli, "quiet_logging", lambda: None)  # other tests look at logs
+
+    def call() -> int:
+        try:
+            cli.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    async def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["annul", *arguments])
+        return await asyncio.to_thread(call)
+
+    return run
+
+
+async def told_by(annul: Annul, capsys: Printed, *arguments: str, code: int = 0) -> Any:
+    """The JSON that a command prints."""
+    capsys.readouterr()
+    assert await annul(*arguments, "--json") == code
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    return json.loads(printed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("refund show RFD", 0),
+        ("refund show rfd_none", 1),
+        ("refund redirect RFD", 2),
+        ("refund redirect RFD --reason", 2),
+        ("refund redirect RFD --dry-run", 0),
+        ("refund redirect rfd_none --dry-run", 1),
+        ("refund mark-settled RFD --dry-run --evidence x", 1),
+        ("refund redirect RFD --reason why --wait 0", 0),
+        ("refund redirect RFD --reason why --revision 1", 1),
+        ("refund redirect RFD --reason why --revision 0", 2),
+        (f"refund redirect RFD --reason {'x' * 501}", 2),
+        (f"refund redirect RFD --dry-run --evidence {'x' * 1001}", 2),
+        (f"refund redirect RFD --reason why --by {'x' * 129}", 2),
+        ("refund redirect rfd_none --reason why", 1),
+        ("refund mark-settled RFD --reason why --evidence x", 1),
+        ("refund look-up RFD --reason why --wait 0", 0),
+        ("refund approve act_none", 1),
+        ("refund approve act_none --dry-run", 1),
+        ("refund reject act_none", 2),
+        ("refund reject act_none --reason why", 1),
+        ("refund actions", 0),
+        ("refund actions --open --refund RFD", 0),
+        ("audit list", 0),
+        ("audit list --limit 0", 2),
+        ("ledger ord_one", 0),
+        ("ledger ord_none", 1),
+        ("ledger --trial", 0),
+        ("ledger", 2),
+        ("ledger ord_one --trial", 2),
+    ],
+)
+async def test_exit_codes(annul: Annul, review: Review, capsys: Printed, arguments: str, code: int) -> None:
+    assert await annul(*arguments.replace("RFD", review.refund_id).split()) == code
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert bool(printed.err) == (code != 0)
+    assert printed.out or code
+
+
+async def test_without_a_reason_nothing_is_asked_for(annul: Annul, review: Review, capsys: Printed) -> None:
+    for reason in ((), ("--reason", "  ")):
+        assert await annul("refund", "redirect", review.refund_id, *reason) == 2
+        assert capsys.readouterr().err == "annul: --reason is mandatory: say why, for those who look at it later\n"
+    assert await review.rows("SELECT * FROM manual_actions WHERE true") == []
+
+
+async def test_a_dry_run_shows_ledger_and_provider_and_asks_for_nothing(
+    annul: Annul, review: Review, capsys: Printed
+) -> None:
+    assert await annul("refund", "redirect", review.refund_id, "--dry-run") == 0
+    printed = capsys.readouterr().out
+    for part in (
+        "45.00 EUR from refunding:card to refunding:wallet",
+        "refund.look_up",
+        "wal_cli_one",
+        "order.refunded",
+    ):
+        assert part in printed
+    told = await told_by(annul, capsys, "refund", "redirect", review.refund_id, "--dry-run")
+    assert [line["kind"] for stage in told["stages"] for line in stage["ledger"]] == [
+        "refund_redirected",
+        "refund_settled",
+    ]
+    assert await review.rows("SELECT * FROM manual_actions WHERE true") == []
+
+
+async def test_the_worker_decides_while_the_command_waits(annul: Annul, review: Review, capsys: Printed) -> None:
+    command = asyncio.create_task(
+        annul("refund", "settle", review.refund_id, "--reason", "by transfer", "--by", "ann", "--wait", "60")
+    )
+    while not command.done():
+        await review.feed.fire()
+    assert command.result() == 0
+    assert "was carried out." in capsys.readouterr().out
+    told = await told_by(annul, capsys, "refund", "show", review.refund_id)
+    assert (told["refund"]["gate"], told["actions"][0]["actor"]) == ("frozen", "ann")
+    possible = {one["kind"]: one["refused"] for one in told["possible"]}
+    assert possible["mark_settled"] is None
+    assert possible["redirect"] == "gate_open"
+
+
+async def test_what_the_worker_refuses_ends_with_one(annul: Annul, review: Review, capsys: Printed) -> None:
+    told = await told_by(annul, capsys, "refund", "settle", review.refund_id, *REASON)
+    assert told["standing"] == "scheduled"
+    await review.flag("disputed")
+    command = asyncio.create_task(annul("refund", "redirect", review.refund_id, "--reason", "why", "--wait", "60"))
+    while not await review.rows("SELECT * FROM manual_actions WHERE kind = 'redirect'"):
+        assert not command.done()
+    await review.flag("capture_reversed")
+    while not command.done():
+        await review.feed.fire()
+    assert command.result() == 1
+    assert "was refused (refund_moved)" in capsys.readouterr().err
+
+
+async def test_above_the_amount_a_second_person_is_asked_for(
+    annul: Annul, review: Review, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANNUL_APPROVAL_ABOVE", "44")
+    told = await told_by(annul, capsys, "refund", "redirect", review.refund_id, *REASON, "--by", "ann")
+    assert told["standing"] == "waits_for_approval"
+    action_id = told["action"]["action_id"]
+    assert await annul("refund", "approve", action_id, "--by", "Ann ") == 1
+    assert "a second person must" in capsys.readouterr().err
+    assert await annul("refund", "approve", action_id, "--dry-run") == 0
+    assert "refund_redirected" in capsys.readouterr().out
+    assert await annul("refund", "approve", action_id, "--by", "bob", "--wait", "0") == 0
+    await review.feed.fire()
+    assert await annul("refund", "reject", action_id, "--by", "bob", "--reason", "no") == 1
+    told = await told_by(annul, capsys, "refund", "actions")
+    assert (told["actions"][0]["outcome"], told["actions"][0]["approved_by"]) == ("applied", "bob")
+    assert (await told_by(annul, capsys, "refund", "actions", "--open"))["actions"] == []
+    told = await told_by(annul, capsys, "audit", "list", "--subject", action_id)
+    assert [one["what"] for one in told["entries"]] == ["action.applied", "action.approved", "action.asked"]
+    assert await annul("audit", "list") == 0
+    assert "action.approved" in capsys.readouterr().out
+
+
+async def test_a_rejected_action_is_told(annul: Annul, review: Review, capsys: Printed) -> None:
+    told = await told_by(annul, capsys, "refund", "redirect", review.refund_id, *REASON)
+    action_id = told["action"]["action_id"]
+    told = await told_by(annul, capsys, "refund", "reject", action_id, "--reason", "no")
+    assert (told["standing"], told["action"]["detail"]) == ("rejected", "no")
+
+
+async def test_who_asks_is_the_systems_user_unless_told(
+    annul: Annul, review: Review, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await told_by(annul, capsys, "refund", "look-up", review.refund_id, *REASON)
+    assert told["action"]["actor"] == getpass.getuser()
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1001")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    told = await told_by(annul, capsys, "refund", "redirect", review.refund_id, *REASON)
+    assert told["action"]["actor"] == "unknown"
+
+
+async def test_reasons_and_evidence_stay_in_the_database(annul: Annul, review: Review, capsys: Printed) -> None:
+    await annul("refund", "settle", review.refund_id, *REASON)
+    await review.feed.fire()
+    await annul("refund", "mark-settled", review.refund_id, *REASON, "--evidence", "Jane's receipt 5")
+    await review.feed.fire()
+    assert (await review.refund())["state"] == "settled_elsewhere"
+    assert all(b"Jane" not in (message.value or b"") for message in review.feed.sent)
+    assert "Jane" not in capsys.readouterr().err
+
+
+async def test_the_books_are_printed(annul: Annul, review: Review, capsys: Printed) -> None:
+    assert await annul("ledger", "ord_one") == 0
+    printed = capsys.readouterr().out
+    assert "45.00 EUR" in printed
+    assert "It balances." in printed
+    told = await told_by(annul, capsys, "ledger", "ord_one")
+    assert [(one["from"], one["to"], one["escrow_minor"]) for one in told["lines"]] == [
+        ("provider:card", "escrow:ord_one", 4500),
+        ("escrow:ord_one", "refunding:card", 0),
+    ]
+    told = await told_by(annul, capsys, "ledger", "--trial")
+    assert (told["balanced"], told["sums_minor"]) == (True, {"EUR": 0})
+    await break_rows(review.url, "DELETE FROM ledger_transfers WHERE kind = 'captured'")
+    for arguments in (("ledger", "ord_one"), ("ledger", "--trial")):
+        told = await told_by(annul, capsys, *arguments, code=1)
+        assert told["balanced"] is False
+        assert await annul(*arguments) == 1
+        printed_now = capsys.readouterr()
+        assert "It does not balance." in printed_now.out
+        assert printed_now.err.startswith("annul: ")
+
+
+async def test_a_tampered_chain_ends_verify_with_one(annul: Annul, review: Review, capsys: Printed) -> None:
+    await review.act("look_up")
+    await break_rows(review.url, "UPDATE audit_entries SET actor = 'eve' WHERE seq = 1")
+    told = await told_by(annul, capsys, "verify", code=1)
+    assert {one["invariant"] for one in told["violations"]} == {"I10"}
