@@ -6,10 +6,10 @@ READY  := $(VENV)/.ready
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint mocks bench chaos lock schemas clean
+.PHONY: help demo up test lint mocks model bench chaos lock schemas clean
 
 help: ## what can be done here
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -32,8 +32,14 @@ lint: $(READY) ## ruff, mypy --strict, the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+histories: $(READY) ## 20,000 random histories, every invariant checked in each; half an hour
+	ANNUL_HISTORIES=$${ANNUL_HISTORIES:-20000} $(BIN)/python -m pytest -s tests/property/test_histories.py $(ARGS)
+
 mocks: $(READY) ## the card adapter against Stripe's own mock server (needs Go)
 	ANNUL_MOCKS=1 $(BIN)/python -m pytest -m long $(ARGS) tests/contract/test_stripe_mock.py
+
+model: $(READY) ## every world of the money protocol within wider bounds (ten minutes)
+	ANNUL_MODEL=1 $(BIN)/python -m pytest -m long $(ARGS) tests/model
 
 bench: $(READY) ## cancellations per second, beside a bare loop in the same run
 	$(BIN)/annul bench $(ARGS)

@@ -22,6 +22,7 @@ WHY: Final = {
     "no_evidence": "it takes evidence: what shows that the money went, or that nothing of it is alive at the provider",
     "gate_open": "another way was asked for already, and waits for the proof that nothing of the refund is alive",
     "something_is_alive": "a refund of it has gone through at the provider, or may yet; nothing else may be paid",
+    "paid_elsewhere": "a person has paid it by other means already; nothing more may be paid",
     "is_the_wallet": "it goes to the wallet already",
     "unknown_refund": "there is no such refund",
     "unknown_action": "there is no such action",

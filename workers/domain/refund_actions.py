@@ -52,6 +52,12 @@ def refusal(course: Course, action: Action) -> str | None:
         if refund.gate != "frozen":
             return "not_frozen"
         return None if action.evidence else "no_evidence"
+    return _refusal_to_pay(course, action)
+
+
+def _refusal_to_pay(course: Course, action: Action) -> str | None:
+    """What pays, or leads to it, is refused where something else does or did."""
+    refund = course.refund
     if refund.gate is not None:
         return "gate_open"
     if course.at.paid_elsewhere:

@@ -44,6 +44,8 @@ class RefundRows:
         self.actions: dict[str, Asked] = {}
         self.acted: list[Acted] = []
         self.credited: set[str] = set()
+        self.paid_elsewhere: set[str] = set()
+        """Refunds that a person has marked as settled elsewhere, whatever has happened to them since."""
         self._orders: dict[str, Order] = {}
         self._refunds: dict[str, Refund] = {}
         self._of_order: dict[str, list[str]] = {}
@@ -88,6 +90,7 @@ class RefundRows:
             facts=tuple(self.facts.get(refund.refund_id, {}).values()),
             successor=successor,
             successor_claimed=successor is not None and successor.refund_id in self.claims,
+            paid_elsewhere=refund.refund_id in self.paid_elsewhere,
         )
 
     # ------------------------------------------------------------ load
@@ -106,6 +109,9 @@ class RefundRows:
         for row in await connection.fetch(sql("read_facts"), list(heard)) if heard else ():
             self.facts.setdefault(row["refund_id"], {})[row["provider_refund_id"]] = Fact(**row)
         await self._load_claims(connection, self._whose_claims(batch, named))
+        reviewed = [one for one in named if self._refunds[one].state in ("needs_review", "settled_elsewhere")]
+        for row in await connection.fetch(sql("read_paid_elsewhere"), reviewed) if reviewed else ():
+            self.paid_elsewhere.add(row["refund_id"])
 
     def _whose_claims(self, batch: Sequence[Any], named: set[str]) -> list[str]:
         """The good way needs none: a command that was sent, and succeeded."""
@@ -159,6 +165,7 @@ class RefundRows:
             self._changed[created.refund_id] = created
             self._created.add(created.refund_id)
             self._of_order[created.order_id].append(created.refund_id)
+        self.paid_elsewhere.update(step.refund_id for step in decision.steps if step.state == "settled_elsewhere")
         for fact in decision.facts:
             self.facts.setdefault(fact.refund_id, {})[fact.provider_refund_id] = fact
             self._new_facts[fact.refund_id, fact.provider_refund_id] = fact

@@ -22,6 +22,10 @@ SELECT DISTINCT refund_id, attempt FROM refund_observations
 -- name: read_facts
 SELECT refund_id, provider_refund_id, standing, code, heard_at FROM refund_facts WHERE refund_id = ANY($1::text[])
 
+-- name: read_paid_elsewhere
+-- Marked by a person once, whatever has happened to them since.
+SELECT DISTINCT refund_id FROM refund_steps WHERE refund_id = ANY($1::text[]) AND state = 'settled_elsewhere'
+
 -- name: store_facts
 INSERT INTO refund_facts AS f (refund_id, provider_refund_id, standing, code, heard_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])

@@ -34,8 +34,11 @@ SELECT o.order_id AS subject,
        AS t(tender_id text, captured_minor bigint, refunded_minor bigint)
   LEFT JOIN (
     SELECT r.order_id, r.tender_id,
-           sum(r.amount_minor) FILTER (WHERE r.state IN ('pending', 'settled_elsewhere') OR r.settled_at IS NOT NULL)
-             AS back,
+           sum(r.amount_minor) FILTER (
+             WHERE r.state = 'pending' OR r.settled_at IS NOT NULL
+                OR EXISTS (SELECT FROM ledger_transfers AS l  -- it may be in review again since
+                            WHERE l.order_id = r.order_id AND l.refund_id = r.refund_id
+                              AND l.kind = 'settled_elsewhere')) AS back,
            bool_or(EXISTS (SELECT FROM ledger_transfers AS l
                             WHERE l.order_id = r.order_id AND l.refund_id = r.refund_id AND l.kind = 'refund_bounced'))
              AS bounced
