@@ -54,6 +54,7 @@ async def claim(
         )
         for command in commands
     ]
+    await connection.execute(sql("lock_to_claim"), [command.refund_id for command in commands])
     rows = await connection.fetch(sql("claim_attempts"), *columns(wanted, 8), claimed_by, lease, key_kept)
     answers = []
     taken = set()

@@ -104,7 +104,7 @@ class _Work:
         if decision.refused is not None:
             return Verdict("refused", emissions)
         moved = decision.changed or emissions or decision.later or decision.facts
-        return Verdict("applied" if moved else "stale", emissions, effect=_alarm(said, decision))
+        return Verdict("applied" if moved else "stale", emissions, effect=_alarm(said, refund, decision))
 
     def _fault(self, refund: Refund | None, said: Any) -> Fault | None:
         if refund is None or refund.order_id != said.order_id:
@@ -120,7 +120,7 @@ class _Work:
     def _is_true_of_wallet(self, said: RefundResult) -> bool:
         """A wallet's refund is its ledger line: a credit that isn't there was not given, one that is stays given."""
         credited = said.refund_id in self.rows.credited
-        return credited if said.outcome == "succeeded" else said.outcome == "not_found" and not credited
+        return credited if said.outcome == "succeeded" else said.outcome in ("not_found", "rejected") and not credited
 
     def _settle(self, order_id: str) -> list[Emission]:
         settled, told = settle_order(self.rows.order(order_id), self.rows.of_order(order_id), self._situation.now)
@@ -130,10 +130,10 @@ class _Work:
         return [told]
 
 
-def _alarm(said: Any, decision: RefundDecision) -> Alarm | None:
-    for step in decision.steps:
-        if step.state == "needs_review" and step.code == OVERPAID:
-            return Alarm("refund.overpaid", decision.refund.provider, step.refund_id)
+def _alarm(said: Any, before: Refund, decision: RefundDecision) -> Alarm | None:
+    for after, code_before in ((decision.refund, before.code), (decision.successor, None)):
+        if after is not None and after.state == "needs_review" and after.code == OVERPAID != code_before:
+            return Alarm("refund.overpaid", after.provider, after.refund_id)
     if isinstance(said, RefundResult) and said.provider_code in FUNDS_ALARMS and decision.changed:
         return Alarm("provider.short_of_funds", said.provider, said.refund_id)
     return None

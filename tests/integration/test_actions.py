@@ -125,16 +125,21 @@ async def test_what_moves_between_asking_and_deciding_is_refused(review: Review)
     assert await review.violations() == []
 
 
-async def test_a_dispute_shuts_the_way_that_a_person_had_asked_for(review: Review) -> None:
+async def test_a_dispute_is_told_to_who_may_be_paying_and_they_can_still_say_that_they_did(review: Review) -> None:
     await review.act("settle")
     assert (await review.refund())["gate"] == "frozen"
+    seen = (await review.refund())["revision"]
     await review.flag("disputed")
     refund = await review.refund()
-    assert (refund["state"], refund["gate"], refund["code"]) == ("needs_review", None, "disputed")
+    assert (refund["state"], refund["gate"], refund["code"]) == ("needs_review", "frozen", "disputed")
     await review.flag("disputed")
     assert (await review.refund())["revision"] == refund["revision"], "told once"
-    with pytest.raises(ActionError, match="isn't frozen"):
-        await review.ask("mark_settled", evidence="transfer 77")
+    with pytest.raises(ActionError, match="look at it again"):
+        await review.ask("mark_settled", evidence="transfer 77", revision=seen)
+    with pytest.raises(ActionError, match="takes evidence"):
+        await review.ask("release")
+    await review.act("mark_settled", evidence="transfer 77")
+    assert (await review.refund())["state"] == "settled_elsewhere"
 
 
 def test_that_it_was_paid_twice_is_not_painted_over() -> None:

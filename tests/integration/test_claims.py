@@ -1,13 +1,14 @@
 """Before a provider is called its attempt is claimed: once, by one, and only while it is the attempt that counts."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from kit.builders import tender
+from kit.builders import result, tender
 from kit.clock import VirtualClock
 from kit.database import set_clock, until_someone_waits
 from kit.desk import Desk, messages_of, reasons_of, results_of
@@ -18,6 +19,7 @@ from schemas.refunds import RefundIssue
 from workers.adapter import Adapter
 from workers.claims import claim
 from workers.pipeline.emit import Emitter
+from workers.refunds import Refunds
 from workers.store.database import Database
 from workers.telemetry import Metrics
 from workers.wallet import Wallet
@@ -220,6 +222,53 @@ async def test_nothing_of_a_disputed_payment_is_refunded(
         [] if called else [("rejected", "disputed")]
     )
     assert len(await claims(observer)) == int(called)
+
+
+async def test_a_dispute_that_opens_after_the_claim_makes_no_copy_speak_for_the_attempt(
+    desk: Desk, observer: Any
+) -> None:
+    """The call is under way: a copy's refusal would count as its answer, and the gate would not wait for it."""
+    (command,) = await desk.cancel()
+    async with desk.transaction() as connection:
+        (first,) = await claim(connection, [command], "one", LEASE)
+        assert first.word == "claimed"
+        await dispute(observer, command.reference)
+        copy = asyncio.create_task(words(desk, command, process="two"))
+        await until_someone_waits(observer)
+    assert await copy == ["stale"]
+
+
+async def dispute(observer: Any, reference: str) -> None:
+    """The client's bank may take this payment back."""
+    await observer.execute("INSERT INTO disputes VALUES ('card', 'dp_1', $1, 'needs_response', true, now())", reference)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_the_wallet_is_not_credited_for_a_disputed_payment_unless_a_person_asked_for_it(
+    desk: Desk, observer: Any, asked: bool
+) -> None:
+    (command,) = await desk.cancel()
+    refunds = Refunds(desk.policy.refunds, random.Random(1))
+    await desk.decide(adapter(), command)
+    of = {"refund_id": command.refund_id}
+    await desk.decide(refunds, result("declined", **of))
+    number = await observer.fetchval("SELECT gate_look_up FROM refunds")
+    opened = await desk.decide(refunds, result("not_found", via="look_up", look_up_no=number, **of))
+    (issue,) = [one for one in messages_of(opened) if isinstance(one, RefundIssue)]
+    await dispute(observer, command.reference)
+    if asked:
+        await observer.execute(
+            """INSERT INTO manual_actions (action_id, refund_id, order_id, kind, revision, actor, reason, asked_at,
+                                           needs_second, decided_at, outcome)
+               VALUES ('act_1', $1, 'ord_1', 'redirect', 1, 'ann', 'weighed', now(), false, now(), 'applied')""",
+            command.refund_id,
+        )
+    (told,) = results_of(await desk.decide(Wallet("one", LEASE), issue))
+    assert (told.outcome, told.provider_code) == (("succeeded", None) if asked else ("rejected", "disputed"))
+    (verdict,) = await desk.decide(refunds, told)
+    assert verdict.fault is None
+    state = await observer.fetchval("SELECT state FROM refunds WHERE provider = 'wallet'")
+    assert state == ("succeeded" if asked else "needs_review")
 
 
 async def test_a_wallet_is_credited_once_however_often_and_by_whomever_it_is_asked(desk: Desk, observer: Any) -> None:

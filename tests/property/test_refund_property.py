@@ -20,7 +20,7 @@ from workers.domain.refund_messages import wake_id
 from workers.domain.refund_types import RANKS, SETTLED, TRANSITIONS, Claim, Fact, Refund
 
 OUTCOMES = ("succeeded", "pending", "declined", "rejected", "retryable", "uncertain", "not_found")
-KINDS = ("retry", "look_up", "redirect", "settle", "mark_settled", "release")
+KINDS = ("retry", "look_up", "redirect", "settle", "mark_settled", "mark_failed", "release")
 PROVIDERS = ("card", "paypal", "wallet")
 WAITING = ("requested", "retrying", "uncertain", "pending", "declined", "bounced")
 PATIENCE = timedelta(days=1)

@@ -9,7 +9,7 @@ from schemas.refunds import RefundFlagged, RefundIssue, RefundLookUp
 from workers.domain.refund_course import RefundDecision
 from workers.domain.refund_types import TRANSITIONS, Refund
 
-KINDS = ("retry", "look_up", "redirect", "settle", "mark_settled", "release")
+KINDS = ("retry", "look_up", "redirect", "settle", "mark_settled", "mark_failed", "release")
 CLAIMS = (claim(), claim(attempt=2), claim(attempt=3))
 ANSWERED = frozenset({1, 2, 3})
 AT = situation(claims=CLAIMS, answered=ANSWERED)
@@ -98,7 +98,7 @@ def test_settling_elsewhere_is_gate_frozen_then_the_mark() -> None:
     assert types(settled) == ["refund.succeeded"]
 
 
-@pytest.mark.parametrize("gate", ["settle", "frozen", "redirect"])
+@pytest.mark.parametrize("gate", ["settle", "redirect", "renew"])
 def test_a_refund_that_turns_out_alive_stops_whoever_wanted_to_pay_otherwise(gate: str) -> None:
     before = in_review(gate=gate, gate_look_up=2, gate_action="act_1")
     decision = decide(before, result(attempt=1, via="webhook", provider_refund_id="re_1"), AT)
@@ -107,6 +107,26 @@ def test_a_refund_that_turns_out_alive_stops_whoever_wanted_to_pay_otherwise(gat
     assert [line.kind for line in decision.transfers] == ["refund_settled"], "the ledger follows what happened"
     assert decide(after, action("mark_settled", after, evidence="paid"), AT).refused == "not_frozen"
     assert decide(after, action("redirect", after), situation(facts=(fact(),))).refused == "something_is_alive"
+
+
+def test_who_was_told_that_they_may_pay_can_say_that_they_did_whatever_was_heard_since() -> None:
+    frozen = in_review(gate="frozen", gate_look_up=2, gate_action="act_1")
+    flag = RefundFlagged(refund_id=frozen.refund_id, order_id=frozen.order_id, code="disputed", observed_at=NOW)
+    flagged = decide(frozen, flag, AT).refund
+    assert (flagged.code, flagged.gate) == ("disputed", "frozen")
+    assert decide(flagged, action("mark_settled", flagged, evidence="paid"), AT).refund.state == "settled_elsewhere"
+    alive = decide(frozen, result(attempt=1, via="webhook", provider_refund_id="re_1"), AT).refund
+    assert (alive.code, alive.gate) == ("alive_after_all", "frozen")
+    marked = decide(alive, action("mark_settled", alive, evidence="paid"), situation(facts=(fact(),)))
+    assert (marked.refund.state, marked.refund.code, marked.refund.gate) == ("needs_review", "overpaid", None)
+    assert marked.transfers == (), "what the provider paid is in the ledger already, and nothing else is under way"
+
+
+def test_what_is_frozen_is_released_only_on_word_that_nobody_paid() -> None:
+    frozen = in_review(gate="frozen", gate_look_up=2, gate_action="act_1")
+    assert decide(frozen, action("release", frozen), AT).refused == "no_evidence"
+    released = decide(frozen, action("release", frozen, evidence="the transfer was never made"), AT)
+    assert released.refund.state == "uncertain"
 
 
 def test_paid_by_the_provider_and_by_a_person_is_overpaid() -> None:
@@ -165,3 +185,51 @@ def test_what_does_not_add_up_of_a_redirected_refund_is_its_successors() -> None
     assert not decision.changed
     assert decision.successor is not None
     assert decision.successor.state == "needs_review"
+
+
+@pytest.mark.parametrize("kind", ["retry", "redirect", "settle"])
+def test_nothing_more_is_paid_of_a_refund_whose_original_paid_after_all(kind: str) -> None:
+    before = in_review(code="overpaid")
+    assert decide(before, action(kind, before), AT).refused == "paid_another_way"
+
+
+def test_a_refund_that_never_paid_beside_its_original_that_did_is_closed_by_its_release() -> None:
+    before = in_review(code="overpaid")
+    decision = decide(before, action("release", before), AT)
+    assert decision.refund.state == "settled_elsewhere"
+    (line,) = decision.transfers
+    assert (line.debit_account, line.credit_account) == ("refunding:card", "suspense"), "what the original took out"
+    assert not any(one.type == "refund.look_up" for one in decision.emissions)
+
+
+@pytest.mark.parametrize("settled_at", [NOW, None])
+def test_what_never_reached_the_client_is_marked_as_failed_and_may_then_be_paid_another_way(settled_at: object) -> None:
+    before = in_review(provider_refund_id="re_1", settled_at=settled_at, code="pending_too_long")
+    at = situation(claims=CLAIMS, answered=ANSWERED, facts=(fact("re_1", "succeeded" if settled_at else "pending"),))
+    assert decide(before, action("redirect", before), at).refused == "something_is_alive"
+    assert decide(before, action("mark_failed", before), at).refused == "no_evidence"
+    decision = decide(before, action("mark_failed", before, evidence="the bank's word"), at)
+    assert (decision.refund.settled_at, decision.refund.code) == (None, "marked_failed")
+    assert [line.kind for line in decision.transfers] == (["refund_bounced"] if settled_at else [])
+    assert [one.standing for one in decision.facts] == ["failed"]
+    failed = situation(claims=CLAIMS, answered=ANSWERED, facts=decision.facts)
+    assert decide(decision.refund, action("redirect", decision.refund), failed).refund.gate == "redirect"
+
+
+def test_there_is_nothing_to_mark_as_failed_where_nothing_is_alive() -> None:
+    before = in_review()
+    assert decide(before, action("mark_failed", before, evidence="x"), AT).refused == "nothing_is_alive"
+
+
+def test_a_retry_of_what_failed_at_the_provider_takes_a_new_key_since_the_old_one_only_tells_it_again() -> None:
+    before = in_review(provider_refund_id="re_1")
+    at = situation(claims=CLAIMS, answered=ANSWERED, facts=(fact("re_1", "failed"),))
+    assert decide(before, action("retry", before), at).refund.gate == "renew"
+
+
+@pytest.mark.parametrize("kind", ["retry", "release"])
+def test_who_lets_a_refund_go_on_lets_it_go_on_as_long_as_a_new_one(kind: str) -> None:
+    before = in_review(provider="paypal", give_up_at=NOW)
+    later = NOW + timedelta(days=6)
+    decision = decide(before, action(kind, before), situation(now=later, claims=CLAIMS, answered=ANSWERED))
+    assert decision.refund.give_up_at == later + timedelta(days=5)

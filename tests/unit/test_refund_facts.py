@@ -1,16 +1,17 @@
 """Facts about money (SPEC §4): they hold for the refund whichever attempt they tell of, and only move forward."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from kit.builders import CLIENT, NOW, ORDER, REFUND, decide, due, fact, refund, refund_in, result, situation
+from kit.builders import CLIENT, NOW, ORDER, REFUND, decide, due, fact, refund, refund_in, result, situation, successor
 
 from schemas.refunds import RefundDue, RefundEvent, RefundLookUp
 from workers.domain import ledger
 from workers.domain.policy import RefundPolicy
 from workers.domain.refund_course import RefundDecision
 from workers.domain.refund_messages import event_of
+from workers.domain.refund_types import Refund
 
 LATER = situation().now
 
@@ -257,22 +258,57 @@ def test_a_late_success_of_an_earlier_attempt_stops_the_next_one() -> None:
     assert again == RefundDecision(refund=decision.refund)
 
 
+def audited(settled: Refund, now: datetime, **answer: Any) -> RefundDecision:
+    """An audit that falls due and is answered at once."""
+    asked = decide(settled, due(settled), situation(now=now)).refund
+    said = result(via="look_up", look_up_no=asked.look_up_no, provider_refund_id="re_1", **answer)
+    return decide(asked, said, situation(now=now))
+
+
 def test_a_success_is_audited_on_days_1_5_14_and_30_and_then_left() -> None:
-    decision = decide(refund(), result(provider_refund_id="re_1"), situation())
-    settled, days, asked = decision.refund, [], []
+    decision = decide(refund(), result(provider_refund_id="re_1"))
+    days = []
     while decision.later:
-        days.append((decision.later[0].due_at - LATER) / timedelta(days=1))
-        decision = decide(settled, due(settled), situation(now=decision.later[0].due_at))
-        asked += [emission.data for emission in decision.emissions]
-        assert decision.refund == settled
+        days.append(round((decision.later[0].due_at - LATER) / timedelta(days=1), 6))
+        decision = audited(decision.refund, decision.later[0].due_at)
+        assert decision.refund.state == "succeeded"
     assert days == [1, 5, 14, 30]
-    assert len(asked) == 4
-    assert all(isinstance(look_up, RefundLookUp) and look_up.provider_refund_id == "re_1" for look_up in asked)
+
+
+def test_an_audit_that_nobody_answers_is_asked_again_ever_more_rarely_and_given_up_in_the_end() -> None:
+    refund_, now = refund_in("succeeded"), NOW + timedelta(days=30)
+    waits = []
+    while True:
+        decision = decide(refund_, due(refund_), situation(now=now))
+        refund_ = decision.refund
+        if not decision.later:
+            break
+        (asked,) = [one.data for one in decision.emissions]
+        assert isinstance(asked, RefundLookUp)
+        assert (asked.look_up_no, asked.provider_refund_id) == (refund_.gate_look_up, "re_1")
+        waits.append(round((decision.later[0].due_at - now) / timedelta(hours=1), 6))
+        now = decision.later[0].due_at
+    assert waits[:7] == [1, 1, 2, 4, 8, 16, 24]
+    assert now > NOW + timedelta(days=35)
+    assert refund_.gate_look_up is None
+
+
+@pytest.mark.parametrize("outcome", ["uncertain", "retryable"])
+def test_an_audit_that_failed_is_not_answered(outcome: str) -> None:
+    settled = refund_in("succeeded")
+    asked = decide(settled, due(settled), situation(now=NOW + timedelta(days=1))).refund
+    said = result(outcome, via="look_up", look_up_no=asked.look_up_no)
+    assert not decide(asked, said, situation(now=NOW + timedelta(days=1))).changed
+
+
+def test_an_audit_that_finds_a_failure_bounces_it() -> None:
+    decision = audited(refund_in("succeeded"), NOW + timedelta(days=5), outcome="declined", provider_code="lost_card")
+    assert (decision.refund.state, decision.refund.gate) == ("bounced", "redirect")
 
 
 def test_a_late_audit_skips_the_days_that_are_past() -> None:
     settled = refund_in("succeeded")
-    decision = decide(settled, due(settled), situation(now=NOW + timedelta(days=6)))
+    decision = audited(settled, NOW + timedelta(days=6))
     assert decision.later[0].due_at == NOW + timedelta(days=14)
 
 
@@ -285,3 +321,44 @@ def test_a_refunds_lines_have_ids_of_their_own() -> None:
 def test_money_arrives_in_the_clients_wallet_or_leaves_through_the_provider() -> None:
     assert ledger.settled(refund(provider="wallet"), NOW).credit_account == f"wallet:{CLIENT}"
     assert ledger.settled(refund(provider="paypal"), NOW).credit_account == "provider:paypal"
+
+
+def test_an_old_failure_told_once_more_ends_no_attempt_that_a_person_asked_for() -> None:
+    failed = situation(facts=(fact("re_1", "failed"),))
+    for via, attempt in (("webhook", 3), ("call", 1), ("look_up", 3)):
+        old = result("declined", attempt=attempt, via=via, look_up_no=1, provider_refund_id="re_1")
+        assert decide(refund_in("requested", provider_refund_id="re_1"), old, failed).refund.state == "requested"
+    again = result("declined", attempt=3, provider_refund_id="re_1")
+    assert decide(refund_in("requested", provider_refund_id="re_1"), again, failed).refund.state == "declined"
+
+
+@pytest.mark.parametrize("state", ["declined", "bounced", "needs_review", "redirected", "settled_elsewhere"])
+def test_a_success_without_an_id_is_kept_where_nobody_waits_for_it_any_more(state: str) -> None:
+    before = refund_in(state, provider_refund_id=None)
+    decision = decide(before, result(attempt=1))
+    assert [(one.provider_refund_id, one.standing) for one in decision.facts] == [("unnamed", "succeeded")]
+    paid = {"refund_settled", "overpaid"} & {line.kind for line in decision.transfers}
+    assert paid, "the ledger follows what happened"
+
+
+def test_a_success_without_an_id_after_the_known_one_failed_is_another_one() -> None:
+    failed = situation(facts=(fact("re_1", "failed"),))
+    decision = decide(refund_in("requested", provider_refund_id="re_1"), result(attempt=3), failed)
+    assert (decision.refund.state, decision.refund.provider_refund_id) == ("succeeded", "unnamed")
+    asked = decide(decision.refund, due(decision.refund), failed)
+    assert asked.emissions[0].data.provider_refund_id is None  # type: ignore[attr-defined]  # a look-up
+
+
+def test_several_found_of_a_redirected_refund_are_its_successors_to_look_at() -> None:
+    found = result(via="look_up", provider_refund_id="re_1", provider_code="duplicate_refunds")
+    at = situation(successor=successor("succeeded"), successor_claimed=True)
+    decision = decide(refund_in("redirected", provider_refund_id=None), found, at)
+    assert decision.refund.state == "redirected"
+    assert decision.successor is not None
+    assert (decision.successor.state, decision.successor.code) == ("needs_review", "overpaid")
+
+
+def test_a_bounce_in_review_leaves_the_reason_why_a_person_must_look() -> None:
+    before = refund_in("needs_review", code="disputed", settled_at=NOW)
+    decision = decide(before, result("declined", provider_refund_id="re_1"), situation(facts=(fact(),)))
+    assert (decision.refund.code, decision.refund.settled_at) == ("disputed", None)

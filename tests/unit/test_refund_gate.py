@@ -174,7 +174,16 @@ def test_a_late_success_withdraws_a_redirect_that_nobody_took_up() -> None:
     assert sorted(types(decision)) == ["refund.redirected", "refund.succeeded"]
 
 
-@pytest.mark.parametrize(("state", "claimed"), [("requested", True), ("succeeded", True), ("needs_review", False)])
+@pytest.mark.parametrize("code", ["disputed", "overpaid"])
+def test_a_redirect_that_waits_for_a_person_and_was_never_taken_up_is_withdrawn_too(code: str) -> None:
+    at = situation(successor=successor("needs_review", code=code))
+    decision = decide(refund_in("redirected", provider_refund_id=None), result(provider_refund_id="re_1"), at)
+    assert decision.refund.state == "succeeded"
+    assert decision.successor is not None
+    assert decision.successor.state == "redirected"
+
+
+@pytest.mark.parametrize(("state", "claimed"), [("requested", True), ("succeeded", True), ("needs_review", True)])
 def test_a_late_success_beside_a_redirect_that_was_taken_up_is_overpaid(state: str, claimed: bool) -> None:
     at = situation(successor=successor(state), successor_claimed=claimed)
     decision = decide(refund_in("redirected", provider_refund_id=None), result(provider_refund_id="re_1"), at)

@@ -18,6 +18,7 @@ from workers.actions.rules import ActionError, Rules, same_person, the_evidence,
 from workers.domain.emission import Later, emission
 from workers.domain.ids import derived
 from workers.domain.refund_types import ActionKind
+from workers.insight.reading import named
 from workers.store import action_audit
 from workers.store.action_audit import ManualAction
 from workers.store.audit import append
@@ -134,7 +135,7 @@ async def read_action(connection: Any, action_id: str) -> ManualAction:
     """One action as it stands. Raises ActionError where there is none."""
     row = await connection.fetchrow(sql("read_action"), action_id)
     if row is None:
-        raise ActionError("unknown_action", repr(action_id))
+        raise ActionError("unknown_action", named(action_id))
     return ManualAction(**row)
 
 
@@ -154,7 +155,7 @@ async def outcome_of(
 async def _lock(connection: Any, action_id: str) -> ManualAction:
     row = await connection.fetchrow(sql("lock_action"), action_id)
     if row is None:
-        raise ActionError("unknown_action", repr(action_id))
+        raise ActionError("unknown_action", named(action_id))
     action = ManualAction(**row)
     if action.outcome is not None:
         raise ActionError("already_decided", f"action {action_id}")

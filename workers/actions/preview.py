@@ -17,6 +17,7 @@ from workers.domain.refund import Observation, decide_refund
 from workers.domain.refund_course import RefundDecision, Situation
 from workers.domain.refund_types import Action, ActionKind, Gate, Refund
 from workers.domain.settlement import settle_order
+from workers.insight.reading import named
 from workers.store.queries import sql
 from workers.store.refund_rows import RefundRows
 
@@ -85,9 +86,9 @@ async def play(
     rows = RefundRows()
     order_id = await connection.fetchval(sql("read_order_of_refund"), refund_id)
     if order_id is None:
-        raise ActionError("unknown_refund", repr(refund_id))
-    named = RefundAction(refund_id=refund_id, order_id=order_id, action_id="preview")
-    await rows.load(connection, [named])
+        raise ActionError("unknown_refund", named(refund_id))
+    about = RefundAction(refund_id=refund_id, order_id=order_id, action_id="preview")
+    await rows.load(connection, [about])
     refund = rows.refund(refund_id)
     assert refund is not None
     now = await connection.fetchval(sql("read_clock"))

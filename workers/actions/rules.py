@@ -9,7 +9,15 @@ from workers.domain.policy import RefundPolicy
 from workers.domain.refund_types import ActionKind
 from workers.settings import Settings
 
-KINDS: Final[tuple[ActionKind, ...]] = ("retry", "look_up", "redirect", "settle", "mark_settled", "release")
+KINDS: Final[tuple[ActionKind, ...]] = (
+    "retry",
+    "look_up",
+    "redirect",
+    "settle",
+    "mark_settled",
+    "mark_failed",
+    "release",
+)
 _MOST_REASON: Final = 500
 _MOST_EVIDENCE: Final = 1000
 _MOST_NAME: Final = 128
@@ -22,6 +30,8 @@ WHY: Final = {
     "no_evidence": "it takes evidence: what shows that the money went, or that nothing of it is alive at the provider",
     "gate_open": "another way was asked for already, and waits for the proof that nothing of the refund is alive",
     "something_is_alive": "a refund of it has gone through at the provider, or may yet; nothing else may be paid",
+    "paid_another_way": "the client has this money already, by the refund before it; `release` closes it",
+    "nothing_is_alive": "nothing of it counts as paid or as on its way",
     "paid_elsewhere": "a person has paid it by other means already; nothing more may be paid",
     "is_the_wallet": "it goes to the wallet already",
     "unknown_refund": "there is no such refund",

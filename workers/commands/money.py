@@ -31,6 +31,7 @@ _HELP: Final = {
     "redirect": "Send the money of a refund in review to the client's wallet, once nothing of it can be alive.",
     "settle": "Freeze a refund in review so that a person may pay: wait until it is frozen, pay, then mark-settled.",
     "mark_settled": "Say that a frozen refund was paid by other means; takes --evidence.",
+    "mark_failed": "Say that what counts as paid, or on its way, never reached the client; takes --evidence.",
     "release": "Give a refund in review back to the rules: it goes to where the provider's word puts it.",
 }
 

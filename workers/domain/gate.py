@@ -66,7 +66,7 @@ def is_awaited(refund: Refund, result: RefundResult) -> bool:
     """Whether a look-up's answer is the one that a gate waits for: absence is bound to it (protocol rule 5)."""
     return (
         refund.gate_look_up is not None
-        and refund.gate != "frozen"
+        and refund.gate not in (None, "frozen")
         and result.via == "look_up"
         and result.look_up_no == refund.gate_look_up
         and result.outcome in ("not_found", "declined", "rejected")

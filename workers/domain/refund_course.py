@@ -135,12 +135,19 @@ class Course:
         self.emissions.append(look_up_of(self.refund, self.at.now, self.policy, all_of_it=all_of_it))
 
     def review(self, code: str | None) -> None:
-        """A person must look. What is in review already stays there, with the newest reason."""
+        """A person must look. What is in review already stays there, with the newest reason.
+
+        A gate that waits is shut; a frozen refund stays frozen, since somebody may have paid by now.
+        """
         if self.refund.state != "needs_review":
             self.move("needs_review", code=code)
-        elif self.refund.code != code or self.refund.gate is not None:
-            self.change(code=code, gate=None, gate_look_up=None, gate_action=None)
+        elif self.refund.code != code or self.refund.gate not in (None, "frozen"):
+            self.change(code=code, **self.shut())
             self.tell()
+
+    def shut(self) -> dict[str, None]:
+        """What shuts a gate that waits; nothing where the refund is frozen."""
+        return {} if self.refund.gate == "frozen" else {"gate": None, "gate_look_up": None, "gate_action": None}
 
     def settle(self, provider_refund_id: str | None, code: str | None, **changes: Any) -> None:
         """The money is there: the state says so, and the ledger, and it is looked at again after days."""
@@ -192,6 +199,11 @@ class Course:
         assert self._beside is None
         self._beside = type(self)(other, replace(self.at, facts=(), successor=None, paid_elsewhere=False))
         return self._beside
+
+    @property
+    def has_beside(self) -> bool:
+        """Whether another refund is changed already."""
+        return self._beside is not None
 
     def waited(self) -> timedelta:
         """How long the refund has been in its state."""

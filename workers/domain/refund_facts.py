@@ -54,10 +54,17 @@ def hear(course: Course, result: RefundResult, standing: Standing) -> None:
             _overpaid(course, fact)
     elif fact.alive:
         _alive(course, fact, was)
-        if result.provider_code == DUPLICATES and course.refund.code != OVERPAID:
-            course.review(OVERPAID)
-    else:
+        if result.provider_code == DUPLICATES:
+            _several(course)
+    elif fact is not was or _is_answer_to_current(course.refund, result):
         _failed(course, fact, was, result)
+
+
+def _is_answer_to_current(refund: Refund, result: RefundResult) -> bool:
+    """Whether it answers what the refund waits for, and is not only an old failure told once more."""
+    if result.via == "look_up":
+        return result.look_up_no == refund.look_up_no
+    return result.via == "call" and result.attempt == refund.attempt
 
 
 def decline(course: Course, result: RefundResult, provider_refund_id: str | None) -> None:
@@ -103,8 +110,21 @@ def _follow(course: Course, fact: Fact, **changes: None) -> None:
         course.wait(course.policy.pending_look_up_s)
 
 
+def _several(course: Course) -> None:
+    """The adapter found several that are alive, and could name one: it was paid twice, whichever they are."""
+    refund, successor = course.refund, course.at.successor
+    if refund.state == "redirected":
+        if successor is not None and successor.code != OVERPAID and not course.has_beside:
+            course.beside(successor).review(OVERPAID)
+    elif refund.code != OVERPAID:
+        course.review(OVERPAID)
+
+
 def _alive_in_review(course: Course, fact: Fact) -> None:
-    """The ledger follows what happened; the state waits for a person. Whoever wanted to pay otherwise is stopped."""
+    """The ledger follows what happened; the state waits for a person. Whoever wanted to pay otherwise is stopped.
+
+    Where the refund is frozen they may have paid already, and it stays frozen until they say whether they did.
+    """
     refund = course.refund
     code = ALIVE_AFTER_ALL if refund.gate is not None else refund.code
     if fact.standing == "succeeded" and course.at.paid_elsewhere:
@@ -112,8 +132,7 @@ def _alive_in_review(course: Course, fact: Fact) -> None:
         code = OVERPAID
     elif fact.standing == "succeeded":
         course.book(fact.provider_refund_id)
-    shut = {"gate": None, "gate_look_up": None, "gate_action": None}
-    course.change(provider_refund_id=fact.provider_refund_id, code=code, **shut)
+    course.change(provider_refund_id=fact.provider_refund_id, code=code, **course.shut())
     course.tell()
 
 
@@ -122,7 +141,8 @@ def _alive_after_redirect(course: Course, fact: Fact) -> None:
     successor = course.at.successor
     assert successor is not None, "a redirected refund has a successor"
     # Only the wallet's commands are sure to be claimed before anything is done.
-    if successor.provider == "wallet" and successor.state == "requested" and not course.at.successor_claimed:
+    untouched = successor.state in ("requested", "needs_review") and not course.at.successor_claimed
+    if successor.provider == "wallet" and untouched and successor.gate is None:
         beside = course.beside(successor)
         beside.move("redirected", code="original_succeeded", redirected_to=course.refund.refund_id)
         course.transfers += ledger.redirect_withdrawn(course.refund, successor, course.at.now)
@@ -182,7 +202,7 @@ def _bounce(course: Course, fact: Fact, result: RefundResult) -> None:
         course.move("bounced", code=fact.code)
         _send_on(course, result)
     else:
-        course.change(code=fact.code)
+        course.change()  # why a person must look stays what it was
         course.tell()
 
 

@@ -9,7 +9,7 @@ from schemas.refunds import RefundDue, RefundEvent, RefundIssue, RefundLookUp
 from schemas.topics import REFUNDS_COMMANDS, REFUNDS_DUE, REFUNDS_EVENTS
 from workers.domain.emission import Emission, Later, emission
 from workers.domain.policy import RefundPolicy
-from workers.domain.refund_types import Refund
+from workers.domain.refund_types import UNNAMED, Refund
 
 _SEARCHABLE: Final = frozenset({"card"})
 """Providers whose look-up without an id finds every refund that carries ours."""
@@ -40,7 +40,8 @@ def look_up_of(refund: Refund, now: datetime, policy: RefundPolicy, *, all_of_it
 
     `all_of_it` asks for whatever the provider may have made of it, not only for the one refund that is known.
     """
-    known_id = None if all_of_it and refund.provider in _SEARCHABLE else refund.provider_refund_id
+    unusable = refund.provider_refund_id == UNNAMED or (all_of_it and refund.provider in _SEARCHABLE)
+    known_id = None if unusable else refund.provider_refund_id
     issue = issue_of(refund, now, policy).data
     data = msgspec.convert(
         {

@@ -7,12 +7,14 @@ is about one attempt, and an answer to an older one changes nothing.
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec.structs import replace
+
 from schemas.refunds import RefundResult
 from workers.domain import gate
 from workers.domain.refund_course import Course
 from workers.domain.refund_facts import decline, hear, standing_of
 from workers.domain.refund_messages import key_forgotten_at
-from workers.domain.refund_types import OPEN, Refund
+from workers.domain.refund_types import OPEN, UNNAMED, Refund, Standing
 
 ALREADY_REFUNDED: Final = frozenset({"charge_already_refunded", "CAPTURE_FULLY_REFUNDED"})
 """The provider says that nothing is left to refund; without proof that it was ours, a person must look."""
@@ -25,10 +27,21 @@ STORED_REFUSALS: Final = {"card": frozenset({"insufficient_funds", "balance_insu
 
 
 def on_result(course: Course, result: RefundResult) -> None:
-    """A provider's answer."""
+    """A provider's answer. Where it changes nothing by itself, something may have waited for it all the same."""
     before = course.refund
     if result.via == "call" and result.outcome != "uncertain":
         course.answer(result.attempt)
+    _take(course, result)
+    if course.refund is not before:
+        return
+    if gate.is_awaited(before, result):
+        gate.answer(course, result)
+    elif _is_audited(before, result):
+        course.change(gate_look_up=None)
+        course.await_audit()
+
+
+def _take(course: Course, result: RefundResult) -> None:
     standing = standing_of(result)
     if standing is not None:
         hear(course, result, standing)
@@ -38,25 +51,40 @@ def on_result(course: Course, result: RefundResult) -> None:
         _refused(course, result)
     elif result.outcome == "not_found":
         _absent(course, result)
-    elif result.via == "call" and result.attempt == before.attempt and before.state == "requested":
+    elif result.via == "call" and result.attempt == course.refund.attempt and course.refund.state == "requested":
         if result.outcome == "retryable":
             retry(course, result.provider_code, wait_s=result.retry_after_s or 0)
         else:
             doubt(course, result.provider_code)
-    if course.refund is before and gate.is_awaited(before, result):
-        gate.answer(course, result)
+
+
+def _is_audited(refund: Refund, result: RefundResult) -> bool:
+    """Whether it is the answer that an audit of a success waits for; one that changed nothing."""
+    asked = refund.gate_look_up is not None and result.look_up_no == refund.gate_look_up
+    return refund.state == "succeeded" and asked and result.outcome not in ("uncertain", "retryable")
 
 
 def _moved_money(course: Course, result: RefundResult) -> None:
-    """An adapter that knows no id of the provider's: what it says can be held against nothing."""
+    """An adapter that knows no id of the provider's: what it says can be held against nothing that comes later.
+
+    Where the refund doesn't wait for it any more it is kept as a fact all the same, under a name of ours.
+    """
     refund = course.refund
-    if refund.state not in OPEN and refund.state != "pending":
-        return
-    if result.outcome == "succeeded":
-        course.settle(refund.provider_refund_id, result.provider_code)
-    elif refund.state != "pending":
-        course.move("pending", code=result.provider_code)
-        course.wait(course.policy.pending_look_up_s)
+    known = course.facts.get(refund.provider_refund_id or "")
+    if known is not None and not known.alive and refund.state != "redirected":
+        hear(course, replace(result, provider_refund_id=UNNAMED), _standing(result))
+    elif refund.state in OPEN or refund.state == "pending":
+        if result.outcome == "succeeded":
+            course.settle(refund.provider_refund_id, result.provider_code)
+        elif refund.state != "pending":
+            course.move("pending", code=result.provider_code)
+            course.wait(course.policy.pending_look_up_s)
+    elif refund.state != "succeeded":
+        hear(course, replace(result, provider_refund_id=UNNAMED), _standing(result))
+
+
+def _standing(result: RefundResult) -> Standing:
+    return "succeeded" if result.outcome == "succeeded" else "pending"
 
 
 def _refused(course: Course, result: RefundResult) -> None:

@@ -39,12 +39,14 @@ SETTLED: Final[frozenset[RefundState]] = frozenset({"succeeded", "settled_elsewh
 Standing = Literal["pending", "succeeded", "failed"]
 RANKS: Final[dict[Standing, int]] = {"pending": 1, "succeeded": 2, "failed": 3}
 """What is known of a provider's refund only moves up."""
+UNNAMED: Final = "unnamed"
+"""Stands for the provider's refund where an adapter knows no id of it."""
 Gate = Literal["redirect", "renew", "settle", "frozen"]
 """What waits for proof that nothing of the refund is alive: a way to the wallet, a new key, a person who pays.
 
 `frozen` is the proof given to a person: they pay, and mark it as settled.
 """
-ActionKind = Literal["retry", "look_up", "redirect", "settle", "mark_settled", "release"]
+ActionKind = Literal["retry", "look_up", "redirect", "settle", "mark_settled", "mark_failed", "release"]
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +78,10 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     redirected_to: str | None = None
     gate: Gate | None = None
     gate_look_up: int | None = None
-    """The look-up whose empty answer opens the gate; None while calls may still be under way."""
+    """The look-up whose empty answer opens the gate; None while calls may still be under way.
+
+    Of a success: the audit that is not answered yet.
+    """
     gate_action: str | None = None
     """The person's action that asked for the gate; None where a rule did."""
     revision: int = 1

@@ -1,13 +1,16 @@
 """A refund waited long enough in its state: nothing is ever left where it is for ever (protocol rule 7)."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from schemas.refunds import RefundState
 from workers.domain import gate
 from workers.domain.refund_course import Course
 from workers.domain.refund_results import doubt
+
+_LONGEST_ASKING_S: Final = 86_400.0
+"""Between two times that an audit is asked which nobody answers."""
 
 
 def on_due(course: Course) -> None:
@@ -19,9 +22,10 @@ def on_due(course: Course) -> None:
         look(course)
 
 
-def send_again(course: Course) -> None:
+def send_again(course: Course, **changes: datetime) -> None:
     """The next attempt, with the same key."""
-    course.move("requested", attempt=course.refund.attempt + 1, issued_at=course.at.now, code=course.refund.code)
+    refund, now = course.refund, course.at.now
+    course.move("requested", attempt=refund.attempt + 1, issued_at=now, code=refund.code, **changes)
     course.send()
     course.wait(course.policy.command_again_s)
 
@@ -42,8 +46,19 @@ def _pending(course: Course) -> None:
 
 
 def _succeeded(course: Course) -> None:
+    """An audit: asked again until it is answered, for the word of a bounce may have got lost as well."""
+    refund, policy = course.refund, course.policy
+    assert refund.settled_at is not None
+    age = course.at.now - refund.settled_at
+    if age > policy.audit_after[-1] + policy.gate_limit:
+        course.change(gate_look_up=None)
+        return
+    if refund.gate_look_up is None:
+        number = refund.look_up_no + 1
+        course.change(look_up_no=number, gate_look_up=number)
     course.ask()
-    course.await_audit()
+    begun = max((after for after in policy.audit_after if after <= age), default=age)
+    course.wait(min(max((age - begun).total_seconds(), policy.pending_look_up_s), _LONGEST_ASKING_S))
 
 
 def _unanswered(course: Course) -> None:

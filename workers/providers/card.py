@@ -138,9 +138,11 @@ class CardProvider:
             if page is None or (page.has_more and not page.data):
                 return Answer(outcome="uncertain", code="unreadable")
             for refund in page.data:
-                if answers.text_of(refund.metadata, "refund_id") == command.refund_id:
+                named = answers.text_of(refund.metadata, "refund_id")
+                if named == command.refund_id:
                     ours.append(refund)
-                else:
+                elif named is None:
+                    # One that names another refund of ours is that one's; what names none may be anybody's.
                     others += 1
             if not page.has_more:
                 return self._found(ours, others)

@@ -22,6 +22,7 @@ _REFUND_CHANGES = (
     "look_up_no",
     "issued_at",
     "state_since",
+    "give_up_at",
     "settled_at",
     "provider_refund_id",
     "code",

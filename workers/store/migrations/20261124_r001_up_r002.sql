@@ -135,7 +135,8 @@ CREATE TABLE manual_actions (
   action_id    text COLLATE "C" PRIMARY KEY,
   refund_id    text COLLATE "C" NOT NULL REFERENCES refunds,
   order_id     text COLLATE "C" NOT NULL,
-  kind         text NOT NULL CHECK (kind IN ('retry', 'look_up', 'redirect', 'settle', 'mark_settled', 'release')),
+  kind         text NOT NULL CHECK (kind IN (
+                 'retry', 'look_up', 'redirect', 'settle', 'mark_settled', 'mark_failed', 'release')),
   revision     bigint NOT NULL,         -- the refund's, as the person saw it
   actor        text NOT NULL,
   reason       text NOT NULL,

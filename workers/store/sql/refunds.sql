@@ -46,13 +46,15 @@ UPDATE manual_actions AS a SET outcome = b.outcome, detail = b.detail, decided_a
 -- name: update_refunds
 UPDATE refunds AS r
    SET state = b.state, attempt = b.attempt, look_up_no = b.look_up_no, issued_at = b.issued_at,
-       state_since = b.state_since, settled_at = b.settled_at, provider_refund_id = b.provider_refund_id,
-       code = b.code, visible_by = b.visible_by, redirected_to = b.redirected_to, gate = b.gate,
-       gate_look_up = b.gate_look_up, gate_action = b.gate_action, revision = b.revision
+       state_since = b.state_since, give_up_at = b.give_up_at, settled_at = b.settled_at,
+       provider_refund_id = b.provider_refund_id, code = b.code, visible_by = b.visible_by,
+       redirected_to = b.redirected_to, gate = b.gate, gate_look_up = b.gate_look_up, gate_action = b.gate_action,
+       revision = b.revision
   FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-              $8::text[], $9::text[], $10::date[], $11::text[], $12::text[], $13::int[], $14::text[], $15::bigint[])
-    AS b(refund_id, state, attempt, look_up_no, issued_at, state_since, settled_at, provider_refund_id, code,
-         visible_by, redirected_to, gate, gate_look_up, gate_action, revision)
+              $8::timestamptz[], $9::text[], $10::text[], $11::date[], $12::text[], $13::text[], $14::int[],
+              $15::text[], $16::bigint[])
+    AS b(refund_id, state, attempt, look_up_no, issued_at, state_since, give_up_at, settled_at, provider_refund_id,
+         code, visible_by, redirected_to, gate, gate_look_up, gate_action, revision)
  WHERE r.refund_id = b.refund_id
 
 -- name: insert_observations
@@ -69,6 +71,10 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
   $9::timestamptz[])
 ON CONFLICT DO NOTHING
 
+-- name: lock_to_claim
+-- In a statement of its own: what the next one reads was committed before these locks were had.
+SELECT refund_id FROM refunds WHERE refund_id = ANY($1::text[]) ORDER BY refund_id FOR NO KEY UPDATE
+
 -- name: claim_attempts
 -- One claim an attempt, and only of the attempt that is live now, as it was issued. The refund is locked, so whoever
 -- decides refunds and whoever claims see each other's work. What can't be claimed comes back with what is known.
@@ -78,7 +84,7 @@ WITH wanted AS (
   WITH ORDINALITY AS t(refund_id, attempt, provider, reference, amount_minor, currency, idempotency_key, order_id, place)
 ), locked AS MATERIALIZED (
   SELECT r.refund_id, r.state, r.attempt, r.provider, r.reference, r.amount_minor, r.currency, r.idempotency_key,
-         r.order_id, r.client_id
+         r.order_id, r.client_id, r.tender_id, r.redirected_from
     FROM refunds AS r
    WHERE r.refund_id IN (SELECT refund_id FROM wanted)
    ORDER BY r.refund_id
@@ -94,8 +100,14 @@ WITH wanted AS (
          annul_now() + $10::interval
            > (SELECT min(a.claimed_at) FROM refund_attempts AS a WHERE a.refund_id = l.refund_id) + $11::interval
            AS forgotten,
-         l.provider <> 'wallet'
-           AND EXISTS (SELECT FROM disputes AS d WHERE d.reference = l.reference AND d.is_open) AS disputed
+         EXISTS (SELECT FROM disputes AS d WHERE d.reference = l.reference AND d.is_open AND l.provider <> 'wallet')
+           -- What a redirect sends to the wallet was paid otherwise; a person may have weighed that.
+           OR (l.redirected_from IS NOT NULL
+               AND EXISTS (SELECT FROM refunds AS f JOIN disputes AS d ON d.reference = f.reference AND d.is_open
+                            WHERE f.order_id = l.order_id AND f.tender_id = l.tender_id AND f.provider <> 'wallet')
+               AND NOT EXISTS (SELECT FROM manual_actions AS a
+                                WHERE a.refund_id = l.redirected_from AND a.kind = 'redirect'
+                                  AND a.outcome = 'applied')) AS disputed
     FROM wanted AS w LEFT JOIN locked AS l USING (refund_id)
 ), claimed AS (
   INSERT INTO refund_attempts (refund_id, attempt, claimed_by, claimed_at, lease_until)

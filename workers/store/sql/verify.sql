@@ -40,8 +40,8 @@ SELECT o.order_id AS subject,
                             WHERE l.order_id = r.order_id AND l.refund_id = r.refund_id
                               AND l.kind = 'settled_elsewhere')) AS back,
            bool_or(EXISTS (SELECT FROM ledger_transfers AS l
-                            WHERE l.order_id = r.order_id AND l.refund_id = r.refund_id AND l.kind = 'refund_bounced'))
-             AS bounced
+                            WHERE l.order_id = r.order_id AND l.refund_id = r.refund_id
+                              AND l.kind = 'refund_bounced')) AS bounced
       FROM refunds AS r GROUP BY r.order_id, r.tender_id
   ) AS r ON r.order_id = o.order_id AND r.tender_id = t.tender_id
  CROSS JOIN LATERAL (SELECT COALESCE(r.back, 0) AS back) AS b
@@ -355,13 +355,15 @@ SELECT refund_id AS subject, format('uncertain since %s, and not in review', sta
 
 -- name: verify_i9_something_moves_it
 -- Every waiting state has a due row that will move it; one that has fired is a message on its way. A success waits for
--- its audits; $2 is how long they go on. What the wallet has given stays given.
+-- its audits, $2 is how long they go on; the row of the last one is given up after it. What the wallet has given stays
+-- given.
 SELECT r.refund_id AS subject,
        format('%s%s since %s, and %s', r.state, ' (gate: ' || r.gate || ')', r.state_since,
               CASE WHEN s.state IS NULL THEN 'nothing is due' ELSE 'what was due is withdrawn' END) AS detail
   FROM refunds AS r LEFT JOIN scheduled_messages AS s ON s.schedule_id = 'refund:' || r.refund_id
  WHERE (r.state IN ('requested', 'retrying', 'uncertain', 'pending', 'declined', 'bounced') OR r.gate <> 'frozen'
-        OR (r.state = 'succeeded' AND r.provider <> 'wallet' AND r.settled_at > annul_now() - $2::interval))
+        OR (r.state = 'succeeded' AND r.provider <> 'wallet' AND r.settled_at > annul_now() - $2::interval
+            AND COALESCE(s.due_at < r.settled_at + $2::interval, true)))
    AND (s.state IS NULL OR s.state = 'withdrawn')
  ORDER BY subject LIMIT $1
 
