@@ -66,6 +66,15 @@ async def test_a_card_refund_is_found_by_its_mark_beside_others(reference: str) 
         ours = next(entry for entry in at.book.effective() if entry.refund_id == "rf_1")
         missing = await at.adapter.look_up(at.look_up(reference=reference, refund_id="rf_9"))
     assert (found.outcome, found.provider_refund_id) == ("succeeded", ours.id)
+    # Each of those is another refund of ours, and so none of this one: a payment may be of several tenders.
+    assert (missing.outcome, missing.code) == ("not_found", None)
+
+
+async def test_a_card_refund_that_names_no_refund_of_ours_may_be_the_one_that_is_looked_for() -> None:
+    async with bench("card") as at:
+        await at.adapter.issue(at.issue(reference="pi_1", refund_id="rf_1", idempotency_key="k1"))
+        at.book.effective()[0].sent.clear()
+        missing = await at.adapter.look_up(at.look_up(reference="pi_1", refund_id="rf_9"))
     assert (missing.outcome, missing.code) == ("not_found", "other_refunds")
 
 
