@@ -1,11 +1,13 @@
-"""What all tests share: the fixtures of `kit`, and how many examples property tests try.
+"""What all tests share: the fixtures of `kit`, a folder for their local stacks, how many examples property tests try.
 
-That is a quick set, or with HYPOTHESIS_PROFILE=long a long one.
+Examples are a quick set, or with HYPOTHESIS_PROFILE=long a long one.
 """
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+from kit.own_stacks import OwnStacks
 
 pytest_plugins = ["kit.database", "kit.kafka", "kit.population", "kit.parked"]
 
@@ -14,3 +16,16 @@ _SLOW_MACHINES = [HealthCheck.too_slow]
 settings.register_profile("quick", max_examples=100, deadline=None, suppress_health_check=_SLOW_MACHINES)
 settings.register_profile("long", max_examples=3000, deadline=None, suppress_health_check=_SLOW_MACHINES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+_stacks = pytest.StashKey[OwnStacks]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything is collected: nothing in this session sees the stacks of others."""
+    config.stash[_stacks] = OwnStacks()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Whatever came of it."""
+    if (own := config.stash.get(_stacks, None)) is not None:
+        own.end()

@@ -1,15 +1,18 @@
-"""annul, the command line. Exit codes: 0 all well, 1 not, 2 a bad call or setting, 70 a stuck worker."""
+"""annul, the command line.
+
+Exit codes: 0 all well, 1 not, 2 a bad call or setting, 3 something can't be reached, 70 a stuck worker.
+"""
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import asyncpg
 import typer
 from aiokafka.errors import KafkaError
 
 from workers.commands import operators
-from workers.commands.calling import operator_settings, run
+from workers.commands.calling import EXIT_UNREACHABLE, operator_settings, run, unreachable
 from workers.pipeline.kafka import OffsetLostError
 from workers.pipeline.offsets import StartRefusedError
 from workers.pipeline.watchdog import EXIT_STUCK, StuckError
@@ -152,16 +155,23 @@ def main() -> None:
         _end(str(error), EXIT_BAD_CALL)
     except asyncpg.ClientConfigurationError as error:
         _end(f"ANNUL_DATABASE_URL: {error}", EXIT_BAD_CALL)
-    except KafkaError as error:
-        _end(f"Kafka: {type(error).__name__}: {error}", 1)
-    except asyncpg.PostgresError as error:
-        _end(f"PostgreSQL: {type(error).__name__}: {error} (is the database migrated? `annul migrate`)", 1)
+    except (KafkaError, asyncpg.PostgresError, OSError, TimeoutError) as error:
+        away = unreachable(error)
+        if away is not None:
+            _end(away, EXIT_UNREACHABLE)
+        _end(_told(error), 1)
     except StuckError as error:
         _end(str(error), EXIT_STUCK)
-    except (OSError, TimeoutError) as error:
-        _end(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, 1)
 
 
-def _end(text: str, code: int) -> None:
+def _told(error: Exception) -> str:
+    if isinstance(error, KafkaError):
+        return f"Kafka: {type(error).__name__}: {error}"
+    if isinstance(error, asyncpg.PostgresError):
+        return f"PostgreSQL: {type(error).__name__}: {error} (is the database migrated? `annul migrate`)"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _end(text: str, code: int) -> NoReturn:
     sys.stderr.write(f"annul: {' '.join(text.split())}\n")
     raise SystemExit(code)

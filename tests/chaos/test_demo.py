@@ -1,6 +1,7 @@
 """The demo in a short form, as a person would run it: whole, and while things break. Longer: `make chaos`."""
 
 import asyncio
+import re
 import sys
 
 import pytest
@@ -34,5 +35,6 @@ async def test_everything_comes_to_its_end_and_every_invariant_holds(options: tu
     told = output.decode()
     assert child.returncode == 0, told[-6000:]
     assert "all hold" in told
+    assert re.search(r"Reconciliation: [1-9]\d* listed, [1-9]\d* ours, no differences", told), told[-6000:]
     if "--outage" in options:
         assert "Workers started again: none" in told, told[-6000:]

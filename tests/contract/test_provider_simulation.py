@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,9 +14,11 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 import pytest
-from kit.provider_kit import API_KEY, KINDS, PATIENT_S, Kind, bench, post, settings_for_tests
+from kit.provider_kit import API_KEY, CLIENT_ID, CLIENT_SECRET, KINDS, PATIENT_S, Kind, bench, post, settings_for_tests
 
 from workers.providers.card import CardProvider
+from workers.providers.http import AiohttpTransport
+from workers.providers.paypal import PayPalProvider
 from workers.providers.simulated import FAULTS, SimulatedProviders, reference_for
 from workers.providers.simulated.direct import DirectTransport
 from workers.providers.simulated.faults import Faults, asked_for
@@ -150,6 +153,42 @@ async def test_the_book_is_served_and_captures_can_be_registered(kind: Kind) -> 
         "effective": True,
     }
     assert refund["idempotency_key"] == "annul:rf_1"
+
+
+async def test_captures_are_registered_many_at_once_and_without_an_amount_for_their_currency_alone() -> None:
+    """Stripe's request for a refund names none; what nobody registered is in euros."""
+    currencies = {"pi_1": "JPY", "pi_2": "KWD", "pi_3": "EUR"}
+    async with bench("card") as at:
+        told = [{"provider": "stripe", "reference": name, "currency": of} for name, of in currencies.items()][:2]
+        await post(at.providers.paypal_base + "/_annul/captures", msgspec.json.encode(told))
+        for number, (reference, currency) in enumerate(currencies.items()):
+            command = at.issue(
+                refund_id=f"rf_{number}", reference=reference, currency=currency, idempotency_key=f"k{number}"
+            )
+            assert (await at.adapter.issue(command)).outcome == "succeeded"
+        since = datetime.fromtimestamp(at.clock.now, UTC) - timedelta(days=1)
+        listed = [one async for one in at.adapter.list_refunds(since, since + timedelta(days=2))]
+    assert {one.reference: (one.amount_minor, one.currency) for one in listed} == {
+        "pi_1": (4500, "JPY"),
+        "pi_2": (4500, "KWD"),
+        "pi_3": (4500, "EUR"),
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_list_holds_no_other_providers_refunds(kind: Kind) -> None:
+    async with bench("card") as card:
+        await card.adapter.issue(card.issue())
+        entry = card.book.everything()[0]
+        card.book.add(msgspec.structs.replace(entry, id="8RF", provider="paypal", reference="8AC1"))
+        paypal = PayPalProvider(
+            AiohttpTransport(concurrency=2), card.providers.paypal_base, CLIENT_ID, CLIENT_SECRET, 10, card.clock
+        )
+        since = datetime.fromtimestamp(card.clock.now, UTC) - timedelta(days=1)
+        asked = card.adapter if kind == "card" else paypal
+        listed = [one async for one in asked.list_refunds(since, since + timedelta(days=2))]
+        await paypal.close()
+    assert [one.provider_refund_id for one in listed] == [entry.id if kind == "card" else "8RF"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.builders import tender
 from kit.feed import break_rows
+from kit.population import cancellation
 from kit.reviewing import Review
 
 from workers import cli
 
 Annul = Callable[..., Coroutine[Any, Any, int]]
 Printed = pytest.CaptureFixture[str]
+DISPUTE = "INSERT INTO disputes VALUES ('card', 'dp_1', 'pi_one', 'needs_response', true, now())"
 REASON = ("--reason", "Jane asked for it", "--wait", "0")
 
 
@@ -79,6 +82,16 @@ async def told_by(annul: Annul, capsys: Printed, *arguments: str, code: int = 0)
         ("refund approve act_none --dry-run", 1),
         ("refund reject act_none", 2),
         ("refund reject act_none --reason why", 1),
+        ("refund list", 0),
+        ("refund list --code other --state succeeded", 0),
+        ("refund list --state lost", 2),
+        ("refund list --limit 0", 2),
+        ("disputes list", 0),
+        ("disputes list --open --limit 5", 0),
+        ("disputes close dp_1 --reason won", 0),
+        ("disputes close dp_1", 2),
+        (f"disputes close dp_1 --reason {'x' * 501}", 2),
+        ("disputes close dp_none --reason won", 1),
         ("refund actions", 0),
         ("refund actions --open --refund RFD", 0),
         ("audit list", 0),
@@ -91,6 +104,7 @@ async def told_by(annul: Annul, capsys: Printed, *arguments: str, code: int = 0)
     ],
 )
 async def test_exit_codes(annul: Annul, review: Review, capsys: Printed, arguments: str, code: int) -> None:
+    await break_rows(review.url, DISPUTE)
     assert await annul(*arguments.replace("RFD", review.refund_id).split()) == code
     printed = capsys.readouterr()
     assert "Traceback" not in printed.err
@@ -235,3 +249,78 @@ async def test_a_tampered_chain_ends_verify_with_one(annul: Annul, review: Revie
     await break_rows(review.url, "UPDATE audit_entries SET actor = 'eve' WHERE seq = 1")
     told = await told_by(annul, capsys, "verify", code=1)
     assert {one["invariant"] for one in told["violations"]} == {"I10"}
+
+
+async def test_refunds_in_review_are_listed_the_oldest_first(annul: Annul, review: Review, capsys: Printed) -> None:
+    first = review.refund_id
+    await review.feed.take(cancellation("two", tender(reference="pi_two", captured_minor=500), currency="JPY"))
+    told = await told_by(annul, capsys, "refund", "list")
+    assert [one["order_id"] for one in told["refunds"]] == ["ord_one", "ord_two"]
+    oldest = told["refunds"][0]
+    assert (oldest["refund_id"], oldest["provider"], oldest["code"]) == (first, "card", "charge_disputed")
+    assert (oldest["amount_minor"], oldest["currency"]) == (4500, "EUR")
+    assert oldest["since"] <= told["refunds"][1]["since"]
+    assert len((await told_by(annul, capsys, "refund", "list", "--limit", "1"))["refunds"]) == 1
+    assert (await told_by(annul, capsys, "refund", "list", "--code", "disputed"))["refunds"] == []
+    assert (await told_by(annul, capsys, "refund", "list", "--state", "succeeded"))["refunds"] == []
+    assert await annul("refund", "list", "--code", "charge_disputed") == 0
+    printed = capsys.readouterr().out
+    for part in (first, "ord_two", "45.00 EUR", "500 JPY", "charge_disputed"):
+        assert part in printed
+
+
+async def test_a_dispute_is_shown_with_the_refund_and_closed(annul: Annul, review: Review, capsys: Printed) -> None:
+    await break_rows(review.url, DISPUTE)
+    assert await annul("refund", "show", review.refund_id) == 0
+    assert "dp_1" in capsys.readouterr().out
+    assert await annul("disputes", "list") == 0
+    assert review.refund_id in capsys.readouterr().out
+    told = await told_by(annul, capsys, "disputes", "close", "dp_1", "--reason", "Jane won", "--by", "ann")
+    assert [(one["reference"], one["status"]) for one in told["closed"]] == [("pi_one", "closed_by_hand")]
+    assert (await told_by(annul, capsys, "disputes", "list", "--open"))["disputes"] == []
+    told = await told_by(annul, capsys, "audit", "list", "--subject", "dp_1")
+    assert [(one["what"], one["actor"]) for one in told["entries"]] == [("dispute.closed", "ann")]
+    assert await annul("disputes", "close", "dp_1", "--reason", "again") == 1
+    assert capsys.readouterr().err == "annul: dispute dp_1: it is closed already\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "refund show ID",
+        "refund redirect ID --dry-run",
+        "refund approve ID",
+        "disputes close ID --reason won",
+        "order ID",
+        "ledger ID",
+        "parked show ID",
+        "sellers show ID",
+    ],
+)
+async def test_a_name_that_nobody_has_is_not_repeated_at_length(annul: Annul, capsys: Printed, arguments: str) -> None:
+    assert await annul(*("x" * 100_000 if word == "ID" else word for word in arguments.split())) == 1
+    printed = capsys.readouterr()
+    assert "x" * 64 + "'…" in printed.err
+    assert len(printed.out + printed.err) < 300
+
+
+@pytest.mark.parametrize("arguments", ["refund list", "refund show x", "disputes list", "ledger --trial", "verify"])
+async def test_what_is_away_is_named(
+    annul: Annul, capsys: Printed, monkeypatch: pytest.MonkeyPatch, arguments: str
+) -> None:
+    for url, why in (
+        ("postgresql://annul@127.0.0.1:1/annul", "[Errno 111]"),
+        ("postgresql://annul@nowhere.invalid/annul", "[Errno -"),
+        ("postgresql:///annul?host=/nonexistent", "[Errno 2]"),
+    ):
+        monkeypatch.setenv("ANNUL_DATABASE_URL", url)
+        assert await annul(*arguments.split()) == 3
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"annul: PostgreSQL can't be reached: {why}")
+
+
+async def test_kafka_that_is_away_is_named(annul: Annul, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANNUL_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    for arguments in (("verify", "--topics"), ("topics",)):
+        assert await annul(*arguments) == 3
+        assert capsys.readouterr().err.startswith("annul: Kafka can't be reached: ")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from kit import builders
 from kit.broker import Broker
 from kit.desk import Desk as CancelDesk
 from kit.process import Process
@@ -23,7 +24,7 @@ from kit.webhooks import (
 
 from schemas.base import encode
 from schemas.envelope import headers_of
-from schemas.refunds import RefundFlagged, RefundResult
+from schemas.refunds import RefundFlagged, RefundIssue, RefundResult
 from schemas.topics import CATALOGUE, PARKED, REFUNDS_COMMANDS, REFUNDS_DUE, REFUNDS_RESULTS
 from workers.consumers import group_of
 from workers.pipeline.messages import read
@@ -315,6 +316,70 @@ async def test_an_unknown_refund_beside_a_known_one_of_one_charge_hides_it_not(d
     await desk.take(stripe_event("evt_1", "charge.refunded", charge))
     assert [one.provider_refund_id for one in desk.results()] == ["re_1"]
     assert desk.parked() == ["unknown_refund"]
+
+
+BEFORE = datetime.now(UTC) - timedelta(days=1)
+
+
+async def cancelled(database: Database, provider: Any = "card", **changes: Any) -> RefundIssue:
+    """An order of 45.00 EUR of which 10.00 had been refunded before."""
+    money = {"captured_minor": 4500, "refunded_minor": 1000, "reference": "pi_1", **changes}
+    (command,) = await CancelDesk(database).cancel(builders.ORDER, builders.tender(provider=provider, **money))
+    return command
+
+
+def of_before(**changes: Any) -> dict[str, Any]:
+    return stripe_refund(
+        None, **{"id": "re_old", "amount": 1000, "currency": "eur", "created": int(BEFORE.timestamp()), **changes}
+    )
+
+
+async def test_a_refund_that_the_cancellation_had_counted_is_no_news(desk: Desk, database: Database) -> None:
+    command = await cancelled(database)
+    await desk.take(stripe_event("evt_1", "refund.updated", of_before()))
+    assert (desk.flags(), desk.parked(), desk.results(), await alarms(desk)) == ([], [], [], 0)
+    assert desk.labels() == {"stale": 1}
+    ours = stripe_refund(command.refund_id, amount=3500, currency="eur", created=int(datetime.now(UTC).timestamp()))
+    charge = {"id": "ch_1", "payment_intent": "pi_1", "refunds": {"data": [ours, of_before(status="pending")]}}
+    await desk.take(stripe_event("evt_2", "charge.refunded", charge))
+    assert [one.provider_refund_id for one in desk.results()] == ["re_1"]
+    assert (desk.flags(), desk.parked(), await alarms(desk)) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount": 1001},
+        {"currency": "usd"},
+        {"currency": "jpy", "amount": 10},
+        {"created": int(datetime.now(UTC).timestamp()) + 60},
+        {"created": None},
+        {"amount": None},
+        {"amount": "1000"},
+        {"amount": -5},
+        {"currency": None},
+        {"payment_intent": "pi_9"},
+        {"status": "failed", "failure_reason": "lost_or_stolen_card"},
+    ],
+)
+async def test_what_the_cancellation_may_not_have_counted_is_for_a_person(
+    desk: Desk, database: Database, changes: dict[str, Any]
+) -> None:
+    await cancelled(database)
+    await desk.take(stripe_event("evt_1", "refund.updated", of_before(**changes)))
+    assert (desk.parked(), await alarms(desk)) == (["unknown_refund"], 1)
+    assert [one.code for one in desk.flags()] == ["unknown_provider_refund"] * ("payment_intent" not in changes)
+
+
+async def test_paypals_refund_that_the_cancellation_had_counted_is_no_news(desk: Desk, database: Database) -> None:
+    await cancelled(database, "paypal", reference="8AC1")
+    made: dict[str, Any] = {"create_time": BEFORE.isoformat(), "amount": {"value": "10.00", "currency_code": "EUR"}}
+    await desk.take(paypal_event("WH-1", "PAYMENT.CAPTURE.REFUNDED", paypal_refund(None, **made)), sender="paypal")
+    assert (desk.flags(), desk.parked(), desk.labels()) == ([], [], {"stale": 1})
+    made["amount"] = {"value": "10.01", "currency_code": "EUR"}
+    more = paypal_refund(None, **{**made, "id": "1Y2"})
+    await desk.take(paypal_event("WH-2", "PAYMENT.CAPTURE.REFUNDED", more), sender="paypal")
+    assert (desk.parked(), len(desk.flags())) == (["unknown_refund"], 1)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,15 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from workers.demo.running import RunningAnnul
 
 
-async def run_annul(annul: RunningAnnul, *arguments: str) -> tuple[int, str]:
+async def run_annul(
+    annul: RunningAnnul, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> tuple[int, str]:
     """Its exit code and what it printed."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -14,7 +18,7 @@ async def run_annul(annul: RunningAnnul, *arguments: str) -> tuple[int, str]:
         "workers",
         *arguments,
         stdout=asyncio.subprocess.PIPE,
-        env={**annul.environment, "PATH": ""},
+        env={**annul.environment, "PATH": "", **environment},
     )
     output, _ = await child.communicate()
     assert child.returncode is not None

@@ -35,6 +35,8 @@ WHY: Final = {
     "paid_elsewhere": "a person has paid it by other means already; nothing more may be paid",
     "is_the_wallet": "it goes to the wallet already",
     "unknown_refund": "there is no such refund",
+    "unknown_dispute": "there is no such dispute",
+    "dispute_closed": "it is closed already",
     "unknown_action": "there is no such action",
     "already_asked": "the same was asked of this refund already, and is not decided yet",
     "already_decided": "it is decided already",

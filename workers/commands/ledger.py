@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from workers.commands.output import console, print_json, table
 from workers.insight.ledger import OrderLedger, Trial, read_order_ledger, read_trial
 from workers.insight.money import money
+from workers.insight.reading import named
 from workers.settings import Settings
 
 
@@ -13,7 +14,7 @@ async def order(settings: Settings, order_id: str, *, as_json: bool) -> bool:
     """Print an order's books; False, and a line on standard error, where it is unknown or doesn't balance."""
     books = await read_order_ledger(settings, order_id)
     if books is None:
-        sys.stderr.write(f"annul: nothing is known of order {order_id!r}\n")
+        sys.stderr.write(f"annul: nothing is known of order {named(order_id)}\n")
         return False
     if as_json:
         print_json(books)

@@ -1,6 +1,7 @@
-"""The arguments of the operators' commands about money: refund, ledger, audit. What they do is loaded when needed."""
+"""Arguments of the operators' commands about money: refunds, disputes, books. What they do is loaded when needed."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -23,6 +24,7 @@ Wait = Annotated[float, typer.Option("--wait", min=0, max=600, help="seconds to 
 Limit = Annotated[int, typer.Option(min=1, max=_MOST, help="shown at most, the newest first")]
 
 refund = typer.Typer(help="Refunds, and what a person may do with them.", no_args_is_help=True)
+disputes = typer.Typer(help="Payments that are disputed; nothing of them is refunded meanwhile.", no_args_is_help=True)
 audit = typer.Typer(help="Who did what, and when.", no_args_is_help=True)
 
 _HELP: Final = {
@@ -36,11 +38,27 @@ _HELP: Final = {
 }
 
 
+class State(StrEnum):
+    """How a refund stands."""
+
+    REQUESTED = "requested"
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    RETRYING = "retrying"
+    UNCERTAIN = "uncertain"
+    BOUNCED = "bounced"
+    REDIRECTED = "redirected"
+    NEEDS_REVIEW = "needs_review"
+    SETTLED_ELSEWHERE = "settled_elsewhere"
+
+
 def add_to(app: typer.Typer) -> None:
     """Give the command line these commands."""
     for kind, told in _HELP.items():
         refund.command(kind.replace("_", "-"), help=told)(_command_of(kind))  # type: ignore[arg-type]  # one of the kinds
     app.add_typer(refund, name="refund")
+    app.add_typer(disputes, name="disputes")
     app.add_typer(audit, name="audit")
     app.command("ledger")(ledger)
 
@@ -83,6 +101,19 @@ def show_refund(refund_id: RefundId, as_json: AsJson = False) -> None:
     operate(lambda settings: command.show(settings, refund_id, as_json=as_json))
 
 
+@refund.command("list")
+def list_refunds(
+    code: Annotated[str | None, typer.Option(help="only those with this code", metavar="CODE")] = None,
+    state: Annotated[State, typer.Option(help="how they stand")] = State.NEEDS_REVIEW,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="shown at most, the oldest first")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List refunds, those in review unless told otherwise, the longest waiting first."""
+    from workers.commands import refund_actions as command  # noqa: PLC0415
+
+    operate(lambda settings: command.list_refunds(settings, state=state.value, code=code, limit=limit, as_json=as_json))
+
+
 @refund.command("approve")
 def approve(
     action_id: ActionId, by: By = None, wait_s: Wait = 5, dry_run: DryRun = False, as_json: AsJson = False
@@ -121,9 +152,35 @@ def list_actions(
     )
 
 
+@disputes.command("list")
+def list_disputes(
+    only_open: Annotated[bool, typer.Option("--open", help="only those that are open")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="shown at most, the longest open first")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List disputes, the ones that stand open longest first."""
+    from workers.commands import disputes as command  # noqa: PLC0415
+
+    operate(lambda settings: command.list_(settings, only_open=only_open, limit=limit, as_json=as_json))
+
+
+@disputes.command("close")
+def close_dispute(
+    dispute_id: Annotated[str, typer.Argument(metavar="DISPUTE_ID")],
+    reason: Reason = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close a dispute that is over at the provider, and whose end was never told; moves no refund."""
+    from workers.commands import disputes as command  # noqa: PLC0415
+
+    name, why = the_actor(by), _reason(reason, needed=True)
+    operate(lambda settings: command.close(settings, dispute_id, name, why, as_json=as_json))
+
+
 @audit.command("list")
 def list_audit(
-    subject: Annotated[str | None, typer.Option(help="only of this action or parked message", metavar="ID")] = None,
+    subject: Annotated[str | None, typer.Option(help="only of this action, dispute or message", metavar="ID")] = None,
     by: Annotated[str | None, typer.Option("--by", help="only what this person did", metavar="NAME")] = None,
     limit: Limit = 100,
     as_json: AsJson = False,

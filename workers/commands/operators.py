@@ -225,16 +225,21 @@ def _moment(option: str, text: str | None) -> datetime | None:
     """A day or a time, in UTC where it doesn't say. Raises SettingsError."""
     if text is None:
         return None
+    from workers.insight.reading import named  # noqa: PLC0415
+
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise SettingsError(f"{option}: {text!r} is not a time such as 2026-11-23 or 2026-11-23T09:15:00Z") from None
+        what = f"{named(text)} is not a time such as 2026-11-23 or 2026-11-23T09:15:00Z"
+        raise SettingsError(f"{option}: {what}") from None
 
 
 def _duration(text: str) -> timedelta:
     """ISO 8601, or a number with s, m, h, d or w. Raises SettingsError."""
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+    from workers.insight.reading import named  # noqa: PLC0415
 
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
     number, unit = text[:-1], units.get(text[-1:])
@@ -245,4 +250,4 @@ def _duration(text: str) -> timedelta:
             return TypeAdapter(timedelta).validate_python(text)
     except (OverflowError, ValidationError):
         pass
-    raise SettingsError(f"--since: {text!r} is not a duration such as 30m, 2h, 7d or PT30M")
+    raise SettingsError(f"--since: {named(text)} is not a duration such as 30m, 2h, 7d or PT30M")

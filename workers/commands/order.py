@@ -6,6 +6,7 @@ from rich.panel import Panel
 
 from workers.commands.output import cell, console, print_json, table, when
 from workers.insight.money import money
+from workers.insight.reading import named
 from workers.insight.story import Chat, Story, tell_story
 from workers.settings import Settings
 
@@ -14,7 +15,7 @@ async def run(settings: Settings, order_id: str, *, as_json: bool) -> bool:
     """Print it; False, and one line on standard error, where the order is unknown."""
     story = await tell_story(settings, order_id)
     if story is None:
-        sys.stderr.write(f"annul: nothing is known of order {order_id!r}\n")
+        sys.stderr.write(f"annul: nothing is known of order {named(order_id)}\n")
         return False
     if as_json:
         print_json(story)

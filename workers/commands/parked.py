@@ -8,6 +8,7 @@ import msgspec
 
 from workers.commands.output import cell, console, print_json, table, when
 from workers.insight.parked import NOBODY, Change, Which, discard, list_parked, read_raw, redrive, show_parked
+from workers.insight.reading import named
 from workers.settings import Settings
 
 
@@ -133,7 +134,7 @@ def _tell(change: Change, told: str, *, as_json: bool) -> bool:
 
 
 def _unknown(parked_id: str) -> bool:
-    sys.stderr.write(f"annul: there is no parked message {parked_id!r}\n")
+    sys.stderr.write(f"annul: there is no parked message {named(parked_id)}\n")
     return False
 
 

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from schemas.refunds import RefundState
 from workers.actions.asking import (
     Wish,
     approve,
@@ -18,9 +19,10 @@ from workers.actions.asking import (
 from workers.actions.preview import Preview, preview
 from workers.actions.rules import WHY, ActionError, Rules
 from workers.commands.output import cell, console, print_json
-from workers.commands.refund_printing import actions_table, print_preview, print_view
+from workers.commands.refund_printing import actions_table, print_preview, print_view, refunds_table
 from workers.domain.refund_types import ActionKind
-from workers.insight.reading import connected, snapshot
+from workers.insight.reading import connected, named, snapshot
+from workers.insight.refund_list import list_refunds as read_refunds
 from workers.insight.refunds import show_refund
 from workers.settings import Settings, SettingsError
 from workers.store.action_audit import ManualAction
@@ -48,11 +50,24 @@ async def show(settings: Settings, refund_id: str, *, as_json: bool) -> bool:
     async with connected(settings) as connection:
         view = await show_refund(connection, Rules.of(settings), refund_id)
     if view is None:
-        return _no(ActionError("unknown_refund", repr(refund_id)))
+        return _no(ActionError("unknown_refund", named(refund_id)))
     if as_json:
         print_json(view)
     else:
         print_view(console(), view)
+    return True
+
+
+async def list_refunds(settings: Settings, *, state: RefundState, code: str | None, limit: int, as_json: bool) -> bool:
+    """Print refunds that are in a state; always True: that there are none is good news."""
+    async with snapshot(settings) as connection:
+        found = await read_refunds(connection, state=state, code=code, limit=limit)
+    if as_json:
+        print_json({"refunds": found})
+    elif found:
+        console().print(refunds_table(found, state))
+    else:
+        console().print("No such refund.")
     return True
 
 

@@ -68,6 +68,12 @@ def print_view(out: Console, view: RefundView) -> None:
         out.print(table("Its steps", ("at (UTC)", "from", "to", "code", "message id"), steps))
     if view.actions:
         out.print(actions_table(view.actions))
+    if view.disputes:
+        disputes = [
+            (one["dispute_id"], one["provider"], one["reference"], one["status"], one["heard_at"])
+            for one in view.disputes
+        ]
+        out.print(table("Open disputes", ("dispute", "provider", "payment", "status", "heard at (UTC)"), disputes))
     possible = [
         (
             one.kind.replace("_", "-"),
@@ -77,6 +83,24 @@ def print_view(out: Console, view: RefundView) -> None:
         for one in view.possible
     ]
     out.print(table("What a person may do now", ("annul refund …", "", "why not"), possible))
+
+
+def refunds_table(refunds: list[dict[str, Any]], state: str) -> Any:
+    """Refunds that are in a state."""
+    rows = [
+        (
+            one["refund_id"],
+            one["order_id"],
+            f"{one['provider']} {one['reference']}",
+            money(one["amount_minor"], one["currency"]),
+            one["code"],
+            one["gate"],
+            one["since"],
+        )
+        for one in refunds
+    ]
+    headings = ("refund", "order", "of", "amount", "code", "waits for", "since (UTC)")
+    return table(f"Refunds: {state.replace('_', ' ')}", headings, rows, numbers=("amount",))
 
 
 def actions_table(actions: list[dict[str, Any]]) -> Any:

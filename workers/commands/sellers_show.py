@@ -4,6 +4,7 @@ import sys
 
 from schemas.sellers import Span
 from workers.commands.output import cell, console, print_json, table
+from workers.insight.reading import named
 from workers.insight.sellers import SellerView, show_seller
 from workers.settings import Settings
 
@@ -12,7 +13,7 @@ async def run(settings: Settings, seller_id: str, *, limit: int, as_json: bool) 
     """Print it; False, and one line on standard error, where nothing was ever counted for the seller."""
     view = await show_seller(settings, seller_id, limit)
     if view is None:
-        sys.stderr.write(f"annul: nothing was ever counted for seller {seller_id!r}\n")
+        sys.stderr.write(f"annul: nothing was ever counted for seller {named(seller_id)}\n")
         return False
     if as_json:
         print_json(view)

@@ -10,10 +10,13 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from workers.demo import showcase
+from workers.demo.captures import register
 from workers.demo.chaos import break_things
+from workers.demo.reconciling import differences_left
 from workers.demo.running import RunningAnnul
 from workers.demo.summary import print_summary
 from workers.demo.traffic import Planned, Traffic
@@ -65,16 +68,20 @@ async def run(wishes: Wishes, console: Console) -> bool:
         database = Database(annul.stack.dsn)
         try:
             settled = await _traffic(wishes, annul, database, console)
-            report = await verify(settings, topics=True, books=bool(annul.stack.folder.state.provider_urls))
+            simulated = bool(annul.stack.folder.state.provider_urls)
+            report = await verify(settings, topics=True, books=simulated)
+            compared, agreed = await differences_left(database, settings) if simulated else ("", True)
             await print_summary(console, database)
             _print_processes(console, annul)
+            if compared:
+                console.print(compared if agreed else f"[red]{escape(compared)}[/red]", soft_wrap=True)
             _print_report(console, report, time.monotonic() - began)
         finally:
             await database.close()
         if wishes.keep:
             console.print("Still running; `annul order ID`, `annul verify`, `annul parked list` work. Ctrl-C ends it.")
             await asyncio.Event().wait()
-        return settled and report.ok
+        return settled and agreed and report.ok
 
 
 async def _traffic(wishes: Wishes, annul: RunningAnnul, database: Database, console: Console) -> bool:
@@ -82,6 +89,9 @@ async def _traffic(wishes: Wishes, annul: RunningAnnul, database: Database, cons
     now = datetime.now(UTC)
     traffic = Traffic(wishes.orders, random.Random(wishes.seed), now, wishes.lasting_s)
     planned = sorted([*traffic.plan(), *showcase.plan(now)], key=lambda record: record.at)
+    provider_urls = annul.stack.folder.state.provider_urls
+    if provider_urls:
+        await register(provider_urls["stripe"], [*traffic.captures, *showcase.captures()])
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         sending = progress.add_task("messages sent", total=len(planned))
@@ -94,7 +104,7 @@ async def _traffic(wishes: Wishes, annul: RunningAnnul, database: Database, cons
 
         async with _breaking(wishes, annul, console):
             await _send(planned, wishes.lasting_s, KafkaProducer(settings.kafka()), progress, sending)
-        if provider_urls := annul.stack.folder.state.provider_urls:
+        if provider_urls:
             await showcase.open_dispute(provider_urls["stripe"])
         try:
             await until_settled(database, settings, wishes.within_s, tell, chats=True)

@@ -11,6 +11,7 @@ from schemas.envelope import headers_of
 from schemas.orders import Escrow, OrderCancelled, OrderReactivationRequested, Tender
 from schemas.payouts import PayoutRequested
 from schemas.topics import ORDERS_EVENTS, PAYOUTS_REQUESTED, Topic
+from workers.demo.captures import Capture, captures_of
 from workers.demo.traffic import Planned
 from workers.domain.ids import derived
 from workers.pipeline.ports import Outgoing
@@ -84,6 +85,11 @@ def plan(now: datetime) -> list[Planned]:
     return planned
 
 
+def captures() -> list[Capture]:
+    """What was paid for them."""
+    return [capture for case in CASES for capture in captures_of(_escrow(case))]
+
+
 async def open_dispute(stripe_base: str) -> None:
     """The client's bank takes a payment back that was refunded a moment ago."""
     timeout = aiohttp.ClientTimeout(total=_DEADLINE_S)
@@ -125,10 +131,14 @@ def _cancelled(case: Case, now: datetime) -> OrderCancelled:
         cancelled_by="support",
         reason="One of each kind.",
         stage="in_progress",
-        escrow=Escrow(currency="EUR", tenders=(_tender(case),)),
+        escrow=_escrow(case),
         client_locale="fr-FR",
         seller_locale="en-GB",
     )
+
+
+def _escrow(case: Case) -> Escrow:
+    return Escrow(currency="EUR", tenders=(_tender(case),))
 
 
 def _tender(case: Case) -> Tender:

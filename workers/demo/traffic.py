@@ -21,6 +21,7 @@ from schemas.orders import (
 )
 from schemas.payouts import PayoutRequested
 from schemas.topics import ORDERS_EVENTS, PAYOUTS_REQUESTED, Topic
+from workers.demo.captures import Capture, captures_of
 from workers.demo.poison import poison
 from workers.pipeline.ports import Outgoing
 from workers.providers.simulated.faults import reference_for
@@ -81,6 +82,8 @@ class Traffic:
         self._now = now
         self._lasting_s = lasting_s
         self._planned: list[Planned] = []
+        self.captures: list[Capture] = []
+        """What was paid for the orders planned so far."""
 
     def plan(self) -> list[Planned]:
         """All records, in the order to send them."""
@@ -177,7 +180,9 @@ class Traffic:
         count = 0 if chance < 0.03 else 2 if chance > 0.85 else 1
         currency = _pick(rng, _CURRENCIES)
         tenders = [self._tender(placed, number, currency) for number in range(count)]
-        return Escrow(currency=currency, tenders=tuple(tenders))
+        escrow = Escrow(currency=currency, tenders=tuple(tenders))
+        self.captures += captures_of(escrow)
+        return escrow
 
     def _tender(self, placed: OrderPlaced, number: int, currency: str) -> Tender:
         rng = self._rng

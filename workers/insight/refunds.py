@@ -32,6 +32,8 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
     claims: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     actions: list[dict[str, Any]]
+    disputes: list[dict[str, Any]]
+    """The open ones about its payment: while there are any, nothing of it is sent to the provider."""
     possible: list[Possible]
 
 
@@ -53,5 +55,6 @@ async def show_refund(connection: Any, rules: Rules, refund_id: str) -> RefundVi
         claims=[dict(one) for one in await connection.fetch(sql("read_claims"), [refund_id])],
         steps=[dict(one) for one in await connection.fetch(sql("read_refund_history"), refund_id, _MOST_STEPS)],
         actions=await list_actions(connection, refund_id=refund_id),
+        disputes=[dict(one) for one in await connection.fetch(sql("read_open_disputes"), refund_id)],
         possible=possible,
     )

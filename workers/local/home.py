@@ -138,8 +138,8 @@ def cache() -> Path:
 
 @asynccontextmanager
 async def lock(name: str) -> AsyncIterator[None]:
-    """One process at a time, whoever they are; the kernel lets go when the holder dies."""
-    with (base() / f"{name}.lock").open("w") as file:
+    """One process at a time of all that share the cache; the kernel lets go when the holder dies."""
+    with (cache().resolve().parent / f"{name}.lock").open("w") as file:
         while not _locked(file.fileno(), wait=False):  # noqa: ASYNC110  no event tells of other processes
             await asyncio.sleep(_POLL_S)
         yield

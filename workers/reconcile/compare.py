@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from workers.domain.known_before import was_told
 from workers.domain.refund_types import RANKS
 from workers.providers.answers import DUPLICATE_REFUNDS
 from workers.providers.port import Answer, ListedRefund
@@ -235,8 +236,10 @@ def _kind(ask: Ask) -> Kind | None:
 
 
 def _was_told(ours: Ours, one: ListedRefund) -> bool:
-    """Whether the cancellation knew of it: it was made before, and counted in what was refunded by then."""
-    return one.made_at < ours.first_issued_at and one.amount_minor <= ours.refunded_before_minor
+    before = ours.refunded_before_minor
+    return one.currency == ours.currency and was_told(
+        one.made_at, one.amount_minor, asked_at=ours.first_issued_at, refunded_before_minor=before
+    )
 
 
 def _finding(kind: Kind, ours: Ours | None, one: ListedRefund, *, flag: bool) -> Finding:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.refunds import RefundState
-from workers.domain.cancellation import read_escrow
+from workers.domain.known_before import refunded_before
 from workers.domain.refund_types import Fact, Standing
 from workers.providers.port import ListedRefund
 from workers.reconcile.types import Ours
@@ -76,8 +76,4 @@ def _ours(row: Any) -> Ours:
             refund_id=given["refund_id"], provider_refund_id=held_id, standing=standing, code=None, heard_at=since
         )
         known = (*known, fact)
-    before = 0
-    if escrow is not None:
-        tenders = read_escrow(escrow).tenders
-        before = sum(one.refunded_minor for one in tenders if one.tender_id == given["tender_id"])
-    return Ours(**given, facts=known, refunded_before_minor=before)
+    return Ours(**given, facts=known, refunded_before_minor=refunded_before(escrow, given["tender_id"]))

@@ -24,8 +24,6 @@ _MOST_WOKEN: Final = 10_000
 _LIST_WITHIN_S: Final = 1_800.0
 _REDIRECTED_FOR: Final = timedelta(days=60)
 _SAMPLED_FOR: Final = timedelta(days=60)
-_SKEW: Final = timedelta(minutes=10)
-"""So far a provider's clock may be from ours at the edges of a period."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +38,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     uncertain_after: timedelta
     """An uncertain refund that waits for longer is asked about now; likewise a pending one."""
     pending_after: timedelta
+    skew: timedelta = timedelta(minutes=10)
+    """So far a provider's clock may be from ours at the edges of a period."""
     dry_run: bool = False
     by: Literal["person", "timer"] = "person"
 
@@ -105,8 +105,8 @@ class _Run:
         except TimeoutError:
             return self._fail("list_timed_out")
         self._found.listed = comparison.listed
-        since = self._plan.period_from + _SKEW
-        async for rows in reading.read_expected(self._database, self._provider.name, since, cutoff - _SKEW):
+        since, until = self._plan.period_from + self._plan.skew, cutoff - self._plan.skew
+        async for rows in reading.read_expected(self._database, self._provider.name, since, until):
             comparison.expect(rows)
         self._found.ours = comparison.expected
         self._found.findings += comparison.findings

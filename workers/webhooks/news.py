@@ -34,6 +34,10 @@ class RefundNews(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     code: str | None
     detail: str | None
+    amount_minor: int | None = None
+    """With `currency` and `made_at`: None where the event doesn't say, or not so that it can be read."""
+    currency: str | None = None
+    made_at: datetime | None = None
 
 
 class DisputeNews(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +106,17 @@ def as_response(thing: Any) -> Response:
     return Response(200, {}, msgspec.json.encode(thing))
 
 
-def refund_news(thing: dict[str, Any], answer: Answer, refund_id: Any, references: tuple[str, ...], path: str) -> News:
-    """News of a refund object that the provider's table has read.
+def refund_news(
+    thing: dict[str, Any],
+    answer: Answer,
+    refund_id: Any,
+    references: tuple[str, ...],
+    path: str,
+    *,
+    money: tuple[int, str] | None = None,
+    made_at: datetime | None = None,
+) -> News:
+    """News of a refund object that the provider's table has read; `money` in ISO's minor units.
 
     Raises Fault where it could not: a status that nobody knows is for a person, it moves no refund.
     """
@@ -117,4 +130,7 @@ def refund_news(thing: dict[str, Any], answer: Answer, refund_id: Any, reference
         outcome=answer.outcome,
         code=answer.code,
         detail=answer.detail,
+        amount_minor=money[0] if money is not None else None,
+        currency=money[1] if money is not None else None,
+        made_at=made_at,
     )

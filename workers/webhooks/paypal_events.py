@@ -5,11 +5,13 @@ from typing import Any, Final
 
 from schemas.base import Fault
 from schemas.webhooks import ProviderWebhook
+from workers.providers.amounts import NotExpressible, minor_of_paypal
 from workers.providers.paypal_answers import answer_of
 from workers.webhooks.news import (
     DisputeNews,
     News,
     as_response,
+    at_text,
     needed_id,
     refund_news,
     status_of,
@@ -42,7 +44,20 @@ def decode_paypal(event: ProviderWebhook) -> list[News]:
     if kind in _DISPUTE:
         return [_dispute(thing)]
     references = usable_ids(_capture_of(thing))
-    return [refund_news(thing, answer_of(as_response(thing), ()), thing.get("custom_id"), references, _RESOURCE)]
+    answer, made_at = answer_of(as_response(thing), ()), at_text(thing.get("create_time"))
+    ours = thing.get("custom_id")
+    return [refund_news(thing, answer, ours, references, _RESOURCE, money=_money_of(thing), made_at=made_at)]
+
+
+def _money_of(refund: dict[str, Any]) -> tuple[int, str] | None:
+    amount = refund.get("amount")
+    value, currency = (amount.get("value"), amount.get("currency_code")) if isinstance(amount, dict) else (None, None)
+    if not isinstance(value, str) or not isinstance(currency, str):
+        return None
+    try:
+        return minor_of_paypal(value, currency), currency
+    except NotExpressible:
+        return None
 
 
 def _capture_of(thing: dict[str, Any]) -> str | None:

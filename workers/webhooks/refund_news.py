@@ -10,6 +10,7 @@ from schemas.base import Fault, ProviderName
 from schemas.refunds import RefundFlagged, RefundResult
 from schemas.topics import REFUNDS_DUE, REFUNDS_RESULTS
 from workers.domain.emission import Emission, emission
+from workers.domain.known_before import refunded_before, was_told
 from workers.webhooks.news import RefundNews
 
 UNKNOWN_REFUND: Final = "unknown_refund"
@@ -26,6 +27,12 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     attempt: int
     provider_refund_id: str | None
+    tender_id: str
+    currency: str
+    escrow: bytes | None
+    """The recorded money of the cancellation."""
+    asked_at: datetime
+    """When a refund of this tender was first asked for."""
     heard: Sequence[str]
     """The provider's ids of it among those that were asked for."""
 
@@ -41,7 +48,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What one piece of news causes."""
+    """What one piece of news causes; nothing where it is of a refund that the cancellation knew of."""
 
     emissions: Sequence[Emission] = ()
     fault: Fault | None = None
@@ -73,6 +80,8 @@ class Index:
 def decide_refund_news(news: RefundNews, index: Index, cause: Cause) -> Outcome:
     """A result for the refund that it is about. Where that can't be told nothing is guessed: a person must look."""
     refund = index.find(cause.provider, news)
+    if refund is None and _known_before(news, index, cause):
+        return Outcome()
     if refund is None:
         flags = _flags(news, index, cause)
         detail = "of a payment that we know" if flags else "of a payment that we don't know"
@@ -97,6 +106,23 @@ def decide_refund_news(news: RefundNews, index: Index, cause: Cause) -> Outcome:
     )
     named = ("webhook", cause.provider, cause.event_id, news.provider_refund_id)
     return Outcome([emission(REFUNDS_RESULTS, refund.order_id, "refund.result", result, cause.now, *named)])
+
+
+def _known_before(news: RefundNews, index: Index, cause: Cause) -> bool:
+    """Whether a cancellation counted it: then we refund what is left beside it. One that fails is for a person."""
+    amount, made_at = news.amount_minor, news.made_at
+    if amount is None or made_at is None or news.outcome not in ("succeeded", "pending"):
+        return False
+    return any(
+        one.currency == news.currency
+        and was_told(
+            made_at,
+            amount,
+            asked_at=one.asked_at,
+            refunded_before_minor=refunded_before(one.escrow, one.tender_id),
+        )
+        for one in index.of_payment(cause.provider, news.references)
+    )
 
 
 def _flags(news: RefundNews, index: Index, cause: Cause) -> list[Emission]:

@@ -4,8 +4,18 @@ from typing import Any, Final
 
 from schemas.base import Fault
 from schemas.webhooks import ProviderWebhook
+from workers.providers.amounts import NotExpressible, minor_of_stripe
 from workers.providers.card_answers import answer_of
-from workers.webhooks.news import DisputeNews, News, as_response, needed_id, refund_news, status_of, usable_ids
+from workers.webhooks.news import (
+    DisputeNews,
+    News,
+    as_response,
+    at_seconds,
+    needed_id,
+    refund_news,
+    status_of,
+    usable_ids,
+)
 
 _REFUND: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 _CHARGE: Final = "charge.refunded"
@@ -45,7 +55,18 @@ def _refund(refund: dict[str, Any], path: str, charge: tuple[str, ...]) -> News:
     metadata = refund.get("metadata")
     ours = metadata.get("refund_id") if isinstance(metadata, dict) else None
     references = usable_ids(*_named(refund), *charge)
-    return refund_news(refund, answer_of(as_response(refund), ()), ours, references, path)
+    answer, made_at = answer_of(as_response(refund), ()), at_seconds(refund.get("created"))
+    return refund_news(refund, answer, ours, references, path, money=_money_of(refund), made_at=made_at)
+
+
+def _money_of(refund: dict[str, Any]) -> tuple[int, str] | None:
+    amount, currency = refund.get("amount"), refund.get("currency")
+    if not isinstance(amount, int) or not isinstance(currency, str):
+        return None
+    try:
+        return minor_of_stripe(amount, currency.upper()), currency.upper()
+    except NotExpressible:
+        return None
 
 
 def _refunds_of(charge: dict[str, Any]) -> list[News]:

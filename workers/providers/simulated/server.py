@@ -20,11 +20,12 @@ _MAX_BODY_BYTES = 1_048_576
 
 
 class _Register(msgspec.Struct, frozen=True):
-    """`POST /_annul/captures`: what a reference holds, in the provider's minor unit."""
+    """`POST /_annul/captures`, one or a list: what a reference holds, in the provider's minor unit."""
 
     provider: Literal["stripe", "paypal"]
     reference: str
-    amount: int
+    amount: int | None = None
+    """None: a lot, as of a reference that nobody registered."""
     currency: str | None = None
 
 
@@ -133,14 +134,18 @@ class SimulatedProviders:
         host, port = runner.addresses[0][:2]
         return f"http://{host}:{port}"
 
+    def _register(self, told: _Register | list[_Register]) -> None:
+        for one in told if isinstance(told, list) else [told]:
+            amount = self.world.settings.captured if one.amount is None else one.amount
+            self.book.register(one.provider, one.reference, Captured(amount, one.currency))
+
     def _administer(self, asked: Request) -> Reply:
         try:
             match asked.method, asked.path:
                 case "GET", "/_annul/book":
                     return json_reply(200, self.book.as_json())
                 case "POST", "/_annul/captures":
-                    told = msgspec.json.decode(asked.body, type=_Register)
-                    self.book.register(told.provider, told.reference, Captured(told.amount, told.currency))
+                    self._register(msgspec.json.decode(asked.body, type=_Register | list[_Register]))
                 case "POST", "/_annul/moves":
                     move = msgspec.json.decode(asked.body, type=_Move)
                     self.book.move(move.id, move.status, move.reason)

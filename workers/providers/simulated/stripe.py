@@ -146,7 +146,10 @@ class StripeSimulator(Simulator):
         if not limit.isdigit() or not 1 <= int(limit) <= _MAX_LIMIT:
             raise _Invalid("parameter_invalid_integer", "limit")
         reference = query.get("payment_intent") or query.get("charge")
-        entries = self.book.of("stripe", reference) if reference else self.book.everything()[::-1]
+        if reference:
+            entries = self.book.of("stripe", reference)
+        else:
+            entries = [entry for entry in self.book.everything()[::-1] if entry.provider == "stripe"]
         for name in query.keys() & _PERIOD.keys():
             if not query[name].isdigit():
                 raise _Invalid("parameter_invalid_integer", name)

@@ -57,3 +57,9 @@ SELECT refund_id, order_id, tender_id, client_id, provider, reference, amount_mi
        attempt, look_up_no, first_issued_at, issued_at, state_since, give_up_at, settled_at, provider_refund_id, code,
        visible_by, redirected_from, redirected_to, gate, gate_look_up, gate_action, revision
   FROM refunds WHERE refund_id = $1
+
+-- name: list_refunds
+SELECT refund_id, order_id, tender_id, provider, reference, amount_minor, currency, state, code, state_since AS since,
+       gate, provider_refund_id, revision
+  FROM refunds WHERE state = $1 AND ($2::text IS NULL OR code = $2)
+ ORDER BY state_since, refund_id LIMIT $3

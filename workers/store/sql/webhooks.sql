@@ -21,9 +21,11 @@ WITH heard AS (
    UNION
   SELECT refund_id FROM refunds WHERE reference = ANY($3::text[]) AND provider <> 'wallet'
 )
-SELECT r.refund_id, r.order_id, r.provider, r.reference, r.attempt, r.provider_refund_id,
+SELECT r.refund_id, r.order_id, r.provider, r.reference, r.attempt, r.provider_refund_id, r.tender_id, r.currency,
+       o.escrow, (SELECT min(p.first_issued_at) FROM refunds AS p
+                   WHERE p.order_id = r.order_id AND p.tender_id = r.tender_id) AS asked_at,
        ARRAY(SELECT h.provider_refund_id FROM heard AS h WHERE h.refund_id = r.refund_id) AS heard
-  FROM refunds AS r WHERE r.refund_id IN (SELECT refund_id FROM wanted)
+  FROM refunds AS r JOIN orders AS o USING (order_id) WHERE r.refund_id IN (SELECT refund_id FROM wanted)
  ORDER BY r.refund_id
 
 -- name: upsert_disputes
