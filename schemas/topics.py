@@ -87,9 +87,7 @@ REFUNDS_DUE: Final = Topic(
     "order_id",
     {"refund.due": RefundDue, "refund.flagged": RefundFlagged, "refund.action": RefundAction},
 )
-PROVIDERS_WEBHOOKS: Final = Topic(
-    "providers.webhooks.v1", "inside", "id", {"provider.webhook": ProviderWebhook}
-)
+PROVIDERS_WEBHOOKS: Final = Topic("providers.webhooks.v1", "inside", "id", {"provider.webhook": ProviderWebhook})
 SELLERS_OUTCOMES: Final = Topic("sellers.outcomes.v1", "inside", "seller_id", {"seller.outcome": SellerOutcome})
 REFUNDS_EVENTS: Final = Topic(
     "refunds.events.v1",

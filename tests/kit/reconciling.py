@@ -42,6 +42,7 @@ def ours(refund_id: str = "rfd_1", *facts: Fact, **changes: Any) -> Ours:
         "attempt": 1,
         "look_up_no": 1,
         "first_issued_at": LONG_AGO,
+        "asked_at": LONG_AGO,
         "issued_at": LONG_AGO,
         "provider_refund_id": facts[0].provider_refund_id if facts else None,
         "refunded_before_minor": 0,
@@ -127,7 +128,7 @@ class TellingProvider:
 async def insert_refund(observer: Any, refund_id: str = "rfd_1", *facts: Fact, **changes: Any) -> None:
     """Write a refund of `ours` and its order as rows."""
     one = msgspec.structs.asdict(ours(refund_id, *facts))
-    del one["facts"], one["refunded_before_minor"]
+    del one["facts"], one["refunded_before_minor"], one["asked_at"]
     state = changes.get("state", one["state"])
     more: dict[str, Any] = {
         "client_id": "cli_1",

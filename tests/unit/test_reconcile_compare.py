@@ -87,6 +87,8 @@ def test_what_the_cancellation_told_as_refunded_before_is_expected() -> None:
     assert kinds(*compare([one], [more])) == [("unknown_refund", "re_hand")]
     later = listed("re_hand", refund_id=None, amount_minor=1500, made_at=LONG_AGO)
     assert kinds(*compare([one], [later])) == [("unknown_refund", "re_hand")]
+    renewed = ours("rfd_1", fact(), refunded_before_minor=1500, first_issued_at=LONG_AGO + timedelta(days=1))
+    assert kinds(*compare([renewed], [later])) == [("unknown_refund", "re_hand")], "a new key widens nothing"
 
 
 @pytest.mark.parametrize("standing", ["failed", "pending", "succeeded"])

@@ -238,7 +238,7 @@ def _kind(ask: Ask) -> Kind | None:
 def _was_told(ours: Ours, one: ListedRefund) -> bool:
     before = ours.refunded_before_minor
     return one.currency == ours.currency and was_told(
-        one.made_at, one.amount_minor, asked_at=ours.first_issued_at, refunded_before_minor=before
+        one.made_at, one.amount_minor, asked_at=ours.asked_at, refunded_before_minor=before
     )
 
 

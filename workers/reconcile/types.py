@@ -32,6 +32,8 @@ class Ours(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     look_up_no: int
     first_issued_at: datetime
+    asked_at: datetime
+    """When a refund of this tender was first asked for, by whichever refund before this one."""
     issued_at: datetime
     provider_refund_id: str | None
     refunded_before_minor: int

@@ -11,12 +11,16 @@ WITH named AS (
 )
 SELECT r.refund_id, r.order_id, r.tender_id, r.provider, r.reference, r.amount_minor, r.currency, r.idempotency_key,
        r.state, r.attempt, r.look_up_no, r.first_issued_at, r.issued_at, r.state_since, r.provider_refund_id, o.escrow,
-       known.facts
+       known.facts, first.asked_at
   FROM named JOIN refunds AS r USING (refund_id) JOIN orders AS o USING (order_id)
  CROSS JOIN LATERAL (
    SELECT json_agg(f ORDER BY f.heard_at, f.provider_refund_id) AS facts
      FROM refund_facts AS f WHERE f.refund_id = r.refund_id
  ) AS known
+ CROSS JOIN LATERAL (
+   SELECT min(e.first_issued_at) AS asked_at FROM refunds AS e
+    WHERE e.order_id = r.order_id AND e.tender_id = r.tender_id
+ ) AS first
  WHERE r.provider = $1
 
 -- name: reconcile_expected
