@@ -32,7 +32,7 @@ lint: $(READY) ## ruff, mypy --strict, the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-histories: $(READY) ## 20,000 random histories, every invariant checked in each; half an hour
+histories: $(READY) ## 20,000 random histories, every invariant checked in each (a quarter of an hour)
 	ANNUL_HISTORIES=$${ANNUL_HISTORIES:-20000} $(BIN)/python -m pytest -s tests/property/test_histories.py $(ARGS)
 
 mocks: $(READY) ## the card adapter against Stripe's own mock server (needs Go)
