@@ -11,7 +11,6 @@ import pytest
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param((), id="nothing breaks"),
         pytest.param(("--kill",), id="every worker is killed in turn"),
         pytest.param(("--outage", "postgres", "--outage-s", "15"), id="PostgreSQL is gone for 15 s"),
         pytest.param(("--outage", "kafka", "--outage-s", "15"), id="Kafka is gone for 15 s"),

@@ -91,6 +91,7 @@ async def test_a_capture_refunded_by_others_must_be_looked_up_first(kind: Kind) 
         provider = at.simulator.provider
         at.book.register(provider, at.reference("1"), at.book.captured(provider, "?").__class__(4500, "EUR"))
         await at.adapter.issue(at.issue(refund_id="rf_other", idempotency_key="other"))
+        at.book.effective()[0].sent.clear()  # by hand, in the provider's dashboard: it names no refund of ours
         answer = await at.adapter.issue(at.issue())
         looked_up = await at.adapter.look_up(at.look_up())
         assert len(at.book.effective()) == 1

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from kit.broker import Broker
 from kit.builders import tender
 from kit.clock import settle
@@ -380,6 +382,16 @@ async def test_calls_that_began_before_the_last_pause_ended_begin_no_new_one(dat
         await watched.stop()
 
 
+@pytest.fixture
+def loud_again() -> Iterator[None]:
+    """A command quiets the log for its process, and writes to a terminal that is gone with it."""
+    level = logging.getLogger().level
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().setLevel(level)
+
+
+@pytest.mark.usefixtures("loud_again")
 async def test_what_people_are_shown(database_url: str, observer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANNUL_DATABASE_URL", database_url)
 

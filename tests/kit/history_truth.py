@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -82,9 +82,10 @@ class Truths:
         elif isinstance(said, RefundResult):
             if said.outcome in ("declined", "rejected"):
                 self._heard_failed.add(said.provider_refund_id or "")
-            redirects = [one.data for one in verdict.emissions if one.type == "refund.redirected"]
-            if any(one.refund_id == said.refund_id for one in redirects if isinstance(one, RefundEvent)):
-                self._give_up(said)
+        for emission in verdict.emissions:
+            after = emission.data
+            if emission.type == "refund.redirected" and isinstance(after, RefundEvent) and after.provider != "wallet":
+                self._give_up(after.refund_id, said)
         if letter.reader == "wallet":
             for emission in verdict.emissions:
                 told = emission.data
@@ -99,12 +100,14 @@ class Truths:
             self.of[key].wallet += command.amount_minor
         self.check(key)
 
-    def _give_up(self, said: RefundResult) -> None:
-        """Paid another way, since an answer proves that nothing is alive: nobody called after it, nor ever will."""
-        called_at = self._called_at.get(said.refund_id)
-        if self.lie is None and said.via == "look_up" and said.provider != "wallet":
-            assert called_at is None or called_at <= said.observed_at, f"{said.refund_id}: proved by an old answer"
-            self._given_up.add(said.refund_id)
+    def _give_up(self, refund_id: str, said: Any) -> None:
+        """Paid another way: an answer proves that nothing is alive, nobody called after it, nor ever will."""
+        if self.lie is None:
+            is_answer = isinstance(said, RefundResult) and said.via == "look_up" and said.refund_id == refund_id
+            assert is_answer, f"{refund_id}: paid another way, and no look-up proved that nothing was alive"
+            called_at = self._called_at.get(refund_id)
+            assert called_at is None or called_at <= said.observed_at, f"{refund_id}: proved by an old answer"
+            self._given_up.add(refund_id)
 
     def called(self, command: RefundIssue) -> None:
         """A provider was asked to pay: under a key that it can't have forgotten, and for what is not given up."""

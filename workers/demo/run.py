@@ -105,7 +105,7 @@ async def _traffic(wishes: Wishes, annul: RunningAnnul, database: Database, cons
         async with _breaking(wishes, annul, console):
             await _send(planned, wishes.lasting_s, KafkaProducer(settings.kafka()), progress, sending)
         if provider_urls:
-            await showcase.open_dispute(provider_urls["stripe"])
+            await showcase.open_dispute(provider_urls["stripe"], database)
         try:
             await until_settled(database, settings, wishes.within_s, tell, chats=True)
         except UnsettledError as error:

@@ -1,5 +1,7 @@
 """Orders that meet what payment teams get burnt by, one each, whatever the rest of the traffic does."""
 
+import asyncio
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -23,6 +25,8 @@ _PREFIX: Final = "ord_case_"
 DISPUTED: Final = "disputed_after_success"
 _DISPUTED_REFERENCE: Final = "pi_case_disputed"
 _DEADLINE_S: Final = 5.0
+_REFUNDED_WITHIN_S: Final = 20.0
+_LOOK_EVERY_S: Final = 0.2
 
 
 class Case(NamedTuple):
@@ -90,8 +94,14 @@ def captures() -> list[Capture]:
     return [capture for case in CASES for capture in captures_of(_escrow(case))]
 
 
-async def open_dispute(stripe_base: str) -> None:
-    """The client's bank takes a payment back that was refunded a moment ago."""
+async def open_dispute(stripe_base: str, database: Database) -> None:
+    """The client's bank takes a payment back that was refunded a moment ago, or should have been by now."""
+    until = time.monotonic() + _REFUNDED_WITHIN_S
+    while time.monotonic() < until:
+        paths = {case.name: case.path for case in await cases(database)}
+        if "succeeded" in paths[DISPUTED.replace("_", " ")]:
+            break
+        await asyncio.sleep(_LOOK_EVERY_S)
     timeout = aiohttp.ClientTimeout(total=_DEADLINE_S)
     told = {"provider": "stripe", "reference": _DISPUTED_REFERENCE}
     async with (
