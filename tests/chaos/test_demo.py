@@ -1,4 +1,4 @@
-"""The demo in a short form, as a person would run it: whole, and while things break. Longer: `make chaos`."""
+"""The demo in a short form, as a person would run it, while things break. Longer: `make chaos`."""
 
 import asyncio
 import re
