@@ -79,18 +79,20 @@ class Truths:
         elif isinstance(said, RefundIssue) and verdict.effect is not None:
             assert said.reference not in self.disputed.values(), f"{said.reference} is disputed, and was claimed"
             self._claimed_at.setdefault(said.refund_id, self._world.now)
-        elif isinstance(said, RefundResult):
-            if said.outcome in ("declined", "rejected"):
-                self._heard_failed.add(said.provider_refund_id or "")
+        elif isinstance(said, RefundResult) and said.outcome in ("declined", "rejected"):
+            self._heard_failed.add(said.provider_refund_id or "")
+        self._caused(letter, verdict)
+
+    def _caused(self, letter: Letter, verdict: Verdict) -> None:
+        said = letter.data
         for emission in verdict.emissions:
-            after = emission.data
-            if emission.type == "refund.redirected" and isinstance(after, RefundEvent) and after.provider != "wallet":
-                self._give_up(after.refund_id, said)
-        if letter.reader == "wallet":
-            for emission in verdict.emissions:
-                told = emission.data
-                if isinstance(told, RefundResult) and told.via == "call" and told.outcome == "succeeded":
-                    self._credit(said)
+            told = emission.data
+            if emission.type == "refund.redirected" and isinstance(told, RefundEvent) and told.provider != "wallet":
+                self._give_up(told.refund_id, said)
+            elif letter.reader != "wallet" or not isinstance(told, RefundResult):
+                continue
+            elif told.via == "call" and told.outcome == "succeeded":
+                self._credit(said)
 
     def _credit(self, command: RefundIssue) -> None:
         """A wallet's refund is its ledger line: however often it is claimed, it is there once."""
