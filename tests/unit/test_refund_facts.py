@@ -293,6 +293,13 @@ def test_an_audit_that_nobody_answers_is_asked_again_ever_more_rarely_and_given_
     assert refund_.gate_look_up is None
 
 
+def test_an_audit_that_is_looked_at_far_too_late_is_asked_all_the_same() -> None:
+    settled = refund_in("succeeded")
+    decision = decide(settled, due(settled), situation(now=NOW + timedelta(days=90)))
+    assert [type(one.data) for one in decision.emissions] == [RefundLookUp]
+    assert decision.later
+
+
 @pytest.mark.parametrize("outcome", ["uncertain", "retryable"])
 def test_an_audit_that_failed_is_not_answered(outcome: str) -> None:
     settled = refund_in("succeeded")
