@@ -6,10 +6,10 @@ READY  := $(VENV)/.ready
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint mocks model bench chaos lock schemas clean
+.PHONY: help demo up test lint mocks model bench bench-sellers chaos chaos-sellers lock schemas clean
 
 help: ## what can be done here
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,8 +44,14 @@ model: $(READY) ## every world of the money protocol within wider bounds (ten mi
 bench: $(READY) ## cancellations per second, beside a bare loop in the same run
 	$(BIN)/annul bench $(ARGS)
 
+bench-sellers: $(READY) ## sellers' counts updated per second, beside bare aiokafka, quixstreams and a plain faust agent
+	$(BIN)/annul bench sellers $(ARGS)
+
 chaos: $(READY) ## the demo while every worker is killed in turn
 	$(BIN)/annul demo --kill $(ARGS)
+
+chaos-sellers: $(READY) ## the sellers' table beside SQL after 30 kills, zombies and rebalances (five minutes)
+	$(BIN)/annul chaos sellers $(ARGS)
 
 schemas: $(READY) ## write JSON Schema and topic data again from the types
 	$(BIN)/python -m schemas.export

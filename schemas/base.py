@@ -5,7 +5,7 @@ A fault names the field by its path, for example ``escrow.tenders[1].refunded_mi
 
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -48,7 +48,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value is None:
                 continue
-            if value.utcoffset() != _NO_OFFSET or not _EARLIEST_YEAR <= value.year < _LATEST_YEAR:
+            if (
+                value.tzinfo is not UTC and value.utcoffset() != _NO_OFFSET
+            ) or not _EARLIEST_YEAR <= value.year < _LATEST_YEAR:
                 raise ValueError(f"`{name}` must be in UTC and between {_EARLIEST_YEAR} and {_LATEST_YEAR}")
         currency = getattr(self, "currency", None)
         if currency is not None:

@@ -61,17 +61,16 @@ def open_record(value: bytes | None, headers: Headers) -> tuple[Envelope, bytes]
     if len(value) > MAX_VALUE_BYTES:
         raise Fault("too_large", "value", f"{len(value)} bytes, at most {MAX_VALUE_BYTES}")
     known = _named(headers)
-    content_type = _media_type(known.get("content-type"))
-    if content_type == STRUCTURED:
-        return _open_structured(value)
-    if content_type not in ("", JSON):
-        raise Fault("bad_envelope", "content-type", f"neither {JSON} nor {STRUCTURED}")
-    envelope = _check(
-        {name: known.get(f"ce_{name}") for name in ("specversion", "id", "source", "type", "time", "traceparent")},
-        fallback_traceparent=known.get("traceparent"),
-        prefix="ce_",
-    )
-    return envelope, value
+    declared = known.get("content-type", "")
+    if declared not in ("", JSON):
+        content_type = _media_type(declared)
+        if content_type == STRUCTURED:
+            return _open_structured(value)
+        if content_type not in ("", JSON):
+            raise Fault("bad_envelope", "content-type", f"neither {JSON} nor {STRUCTURED}")
+    get = known.get
+    trace = get("ce_traceparent") or get("traceparent")
+    return _check(get("ce_specversion"), get("ce_id"), get("ce_source"), get("ce_type"), get("ce_time"), trace), value
 
 
 def decode_data(kinds: Mapping[str, msgspec.json.Decoder[Any]], envelope: Envelope, data: bytes) -> Any:
@@ -139,19 +138,17 @@ def structured_value(type_: str, id_: str, source: str, time: datetime, data: Me
 
 def _named(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
     known: dict[str, str] = {}
-    for name, raw in headers:
-        lowered = name.lower()
-        if lowered in _TRACES:
-            known[lowered] = (raw or b"")[:_MAX_HEADER_BYTES].decode(errors="replace")
-            continue
-        if lowered not in _READ:
-            continue
-        if raw is None or len(raw) > _MAX_HEADER_BYTES:
-            raise Fault("bad_envelope", lowered, f"empty or over {_MAX_HEADER_BYTES} bytes")
-        try:
-            known[lowered] = raw.decode()
-        except UnicodeDecodeError:
-            raise Fault("bad_envelope", lowered, "not UTF-8") from None
+    for written, raw in headers:
+        name = written if written in _READ else written.lower()
+        if name in _READ:
+            if raw is None or len(raw) > _MAX_HEADER_BYTES:
+                raise Fault("bad_envelope", name, f"empty or over {_MAX_HEADER_BYTES} bytes")
+            try:
+                known[name] = raw.decode()
+            except UnicodeDecodeError:
+                raise Fault("bad_envelope", name, "not UTF-8") from None
+        elif name in _TRACES:
+            known[name] = (raw or b"")[:_MAX_HEADER_BYTES].decode(errors="replace")
     return known
 
 
@@ -168,8 +165,7 @@ def _open_structured(value: bytes) -> tuple[Envelope, bytes]:
         raise Fault("malformed_json", "value", "not JSON in UTF-8 of a sensible depth") from None
     if _media_type(event.datacontenttype) not in ("", JSON):
         raise Fault("bad_envelope", "datacontenttype", f"not {JSON}")
-    fields = {name: getattr(event, name) for name in ("specversion", "id", "source", "type", "time", "traceparent")}
-    envelope = _check(fields, fallback_traceparent=None, prefix="")
+    envelope = _check(event.specversion, event.id, event.source, event.type, event.time, event.traceparent, prefix="")
     if (data := bytes(event.data)) not in (b"", b"null"):
         return envelope, data
     if event.data_base64 is None:
@@ -180,22 +176,25 @@ def _open_structured(value: bytes) -> tuple[Envelope, bytes]:
         raise Fault("bad_envelope", "data_base64", "not base64") from None
 
 
-def _check(fields: Mapping[str, str | None], *, fallback_traceparent: str | None, prefix: str) -> Envelope:
-    for name in ("specversion", "id", "source", "type"):
-        if not fields[name]:
-            raise Fault("bad_envelope", prefix + name, "missing")
-    if fields["specversion"] != "1.0":
+def _check(
+    specversion: str | None,
+    event_id: str | None,
+    source: str | None,
+    type_: str | None,
+    time: str | None,
+    trace: Any,
+    *,
+    prefix: str = "ce_",
+) -> Envelope:
+    if not specversion or not event_id or not source or not type_:
+        given = (("specversion", specversion), ("id", event_id), ("source", source), ("type", type_))
+        raise Fault("bad_envelope", prefix + next(name for name, value in given if not value), "missing")
+    if specversion != "1.0":
         raise Fault("bad_envelope", f"{prefix}specversion", "not 1.0")
-    event_id, source, type_ = fields["id"], fields["source"], fields["type"]
-    assert event_id is not None
-    assert source is not None
-    assert type_ is not None
     if not _ID.match(event_id):
         raise Fault("bad_envelope", f"{prefix}id", "not 1-64 characters of A-Z a-z 0-9 _ . : -")
-    time = fields["time"]
     if time is not None and not _is_time(time):
         raise Fault("bad_envelope", f"{prefix}time", "not a time of RFC 3339")
-    trace = fields["traceparent"] or fallback_traceparent
     if trace is not None and not (isinstance(trace, str) and _TRACEPARENT.match(trace)):
         trace = None  # a broken trace is no reason to hold up money
     return Envelope(event_id, source, type_, time, trace)

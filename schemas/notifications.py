@@ -29,4 +29,4 @@ class NotificationRequested(Message, frozen=True, kw_only=True):
     subject: Subject
     body: Body
     facts: dict[Code, str | int | bool | None]
-    """What the text says, as data: amounts in the minor unit, dates and times in ISO 8601."""
+    """What the text says, as data: amounts in the minor unit, dates and times in ISO 8601, rates as decimal text."""

@@ -1,5 +1,6 @@
 """What counts in a seller's statistics, and the statistics themselves."""
 
+from datetime import date
 from typing import Literal
 
 from schemas.base import Count, Id, Message, Ordinal, Time
@@ -50,3 +51,33 @@ class SellerStatistics(Message, frozen=True, kw_only=True):
     windows: dict[str, Span]
     others_average: float | None
     above_average: bool
+
+
+class AdviceNumbers(Message, frozen=True, kw_only=True):
+    """What an advice follows from: orders of the last `window_days` UTC days, `as_of` included."""
+
+    as_of: date
+    window_days: Count
+    cancelled: Count
+    closed: Count
+    cancellation_rate: float
+    lower_bound: float
+    """Of the rate's 95 % Wilson interval: what the rate is at least, few orders taken into account."""
+    others_average: float
+
+
+class AdviceTexts(Message, frozen=True, kw_only=True):
+    """The advice in each language."""
+
+    fr: str
+    en: str
+
+
+class SellerAdvice(Message, frozen=True, kw_only=True):
+    """A seller whose cancellation rate is above the others' average is advised; once a crossing, not every month."""
+
+    seller_id: Id
+    kind: Literal["above_average"]
+    numbers: AdviceNumbers
+    texts: AdviceTexts
+    issued_at: Time

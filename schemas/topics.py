@@ -28,7 +28,7 @@ from schemas.refunds import (
     RefundLookUp,
     RefundResult,
 )
-from schemas.sellers import SellerOutcome, SellerStatistics
+from schemas.sellers import SellerAdvice, SellerOutcome, SellerStatistics
 from schemas.webhooks import ProviderWebhook
 
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -118,6 +118,7 @@ CHATS_COMMANDS: Final = Topic(
 SELLERS_STATISTICS: Final = Topic(
     "sellers.statistics.v1", "out", "seller_id", {"seller.statistics": SellerStatistics}, compacted=True
 )
+SELLERS_ADVICE: Final = Topic("sellers.advice.v1", "out", "seller_id", {"seller.advice": SellerAdvice})
 ORDERS_REFUSED: Final = Topic("orders.refused.v1", "out", "order_id", {"order.refused": OrderRefused})
 PAYOUTS_DECIDED: Final = Topic(
     "payouts.decided.v1",
@@ -141,6 +142,7 @@ CATALOGUE: Final[tuple[Topic, ...]] = (
     REFUNDS_EVENTS,
     CHATS_COMMANDS,
     SELLERS_STATISTICS,
+    SELLERS_ADVICE,
     ORDERS_REFUSED,
     PAYOUTS_DECIDED,
     NOTIFICATIONS_REQUESTED,

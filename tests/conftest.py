@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from kit.own_stacks import OwnStacks
 
-pytest_plugins = ["kit.database", "kit.kafka", "kit.population", "kit.parked"]
+pytest_plugins = ["kit.database", "kit.kafka", "kit.population", "kit.parked", "kit.sellers_ground", "kit.fed_topics"]
 
 _SLOW_MACHINES = [HealthCheck.too_slow]
 

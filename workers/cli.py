@@ -37,6 +37,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+bench = typer.Typer(invoke_without_command=True)
+chaos = typer.Typer(help="Proofs on real processes that are killed meanwhile.", no_args_is_help=True)
 
 
 @app.callback()
@@ -132,19 +134,85 @@ def demo(
         raise typer.Exit(1)
 
 
-@app.command()
-def bench(
+@bench.callback()
+def bench_cancellations(
+    context: typer.Context,
     messages: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="cancellations a round")] = 60_000,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="pairs, measured in turn")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="one line of JSON")] = False,
 ) -> None:
     """Measure cancellations per second, beside a bare loop over the same messages in the same run."""
+    if context.invoked_subcommand is not None:
+        if any(
+            source is not None and source.name != "DEFAULT"
+            for source in map(context.get_parameter_source, context.params)
+        ):
+            raise typer.BadParameter(f"options of {context.invoked_subcommand} go after its name")
+        return
     from workers.commands import bench as command  # noqa: PLC0415
 
     run(command.run(messages=messages, rounds=rounds, as_json=as_json))
 
 
+@bench.command("sellers")
+def bench_sellers(
+    messages: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="outcomes a round")] = 200_000,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="all of them, measured in turn")] = 3,
+    profile: Annotated[bool, typer.Option("--profile", help="once more under a profiler")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="also measure how long a table is restored")] = False,
+    restored: Annotated[int, typer.Option(min=1, max=5_000_000, help="sellers in that table")] = 1_000_000,
+    install: Annotated[
+        bool, typer.Option(help="install quixstreams in a place of its own, where it isn't there yet")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="one line of JSON")] = False,
+) -> None:
+    """Measure a sellers process: updates a second, beside bare aiokafka, quixstreams and a plain faust agent."""
+    from workers.bench.sellers.run import Wishes  # noqa: PLC0415
+    from workers.commands import bench_sellers as command  # noqa: PLC0415
+
+    wishes = Wishes(messages, rounds, profile=profile, install=install, restored=restored if restore else 0)
+    run(command.run(wishes, as_json=as_json))
+
+
+@chaos.command("sellers")
+def chaos_sellers(
+    outcomes: Annotated[int, typer.Option(min=1_000, max=5_000_000)] = 200_000,
+    sellers: Annotated[int, typer.Option(min=2, max=20_000, help="each is compared with every other one")] = 2_000,
+    kills: Annotated[int, typer.Option(min=0, max=1_000, help="kill -9; others leave, freeze, are replaced")] = 30,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="processes that share the table")] = 3,
+    seed: Annotated[int, typer.Option(help="the same seed makes the same outcomes and acts")] = 1,
+    lasting_s: Annotated[
+        float | None, typer.Option(min=5, help="over how long it is sent; 6 s a kill if not given")
+    ] = None,
+    within_s: Annotated[float, typer.Option(min=1, help="how long all may take to be equal")] = 180,
+    changelog: Annotated[bool, typer.Option(help="then delete the table's changelog, and see it made again")] = True,
+    keep_logs: Annotated[bool, typer.Option("--keep-logs", help="leave the processes' logs")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one line of JSON")] = False,
+) -> None:
+    """Prove on a stack of its own that the sellers' table equals SQL, whatever crashes; exit 1 on any difference."""
+    from workers.chaos.run import Wishes  # noqa: PLC0415
+    from workers.commands import chaos as command  # noqa: PLC0415
+
+    if outcomes < 3 * sellers:
+        raise typer.BadParameter("at least three times the number of sellers", param_hint="--outcomes")
+    wishes = Wishes(
+        outcomes=outcomes,
+        sellers=sellers,
+        kills=kills,
+        workers=workers,
+        seed=seed,
+        lasting_s=lasting_s or max(20.0, 6.0 * kills),
+        within_s=within_s,
+        changelog=changelog,
+        keep_logs=keep_logs,
+    )
+    if not run(command.run(wishes, as_json=as_json)):
+        raise typer.Exit(1)
+
+
 operators.add_to(app)
+app.add_typer(bench, name="bench")
+app.add_typer(chaos, name="chaos")
 
 
 def main() -> None:

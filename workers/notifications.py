@@ -11,9 +11,10 @@ from typing import Any
 from schemas.chats import ChatCommand
 from schemas.payouts import PayoutDecided
 from schemas.refunds import RefundEvent
+from schemas.sellers import SellerAdvice
 from workers.consumers import CONSUMERS
 from workers.domain.notices.notice import Known, Notice, RefundNow
-from workers.domain.notices.rules import Said, decide_notices, request_of
+from workers.domain.notices.rules import Said, decide_advice, decide_notices, request_of
 from workers.domain.order_types import Conversation, Order
 from workers.domain.payout import Payout
 from workers.handler import DatabaseHandler
@@ -42,15 +43,15 @@ class Notifications(DatabaseHandler):
         # A cancellation's notice tells of the chat as well: it goes first.
         for place in sorted(range(len(batch)), key=lambda place: isinstance(batch[place].data, ChatCommand)):
             message = batch[place]
-            said[place] = decide_notices(message.envelope.type, message.data, facts.known_to(message.data))
+            said[place] = facts.decide(message)
             for notice in said[place].notices:
                 facts.note(notice)
         new = await _insert(connection, [notice for one in said.values() for notice in one.notices], now)
-        return [_verdict(said[place], new, facts.known_to(message.data)) for place, message in enumerate(batch)]
+        return [_verdict(said[place], new, now) for place in range(len(batch))]
 
 
-def _verdict(said: Said, new: set[str], known: Known) -> Verdict:
-    told = [request_of(notice, known) for notice in said.notices if notice.notification_id in new]
+def _verdict(said: Said, new: set[str], now: datetime) -> Verdict:
+    told = [request_of(notice, now) for notice in said.notices if notice.notification_id in new]
     return Verdict("duplicate" if said.notices and not told else said.label, told)
 
 
@@ -76,11 +77,16 @@ class _Facts:
         self._help_url = help_url
         self._refunds: defaultdict[str, list[RefundNow]] = defaultdict(list)
         self._bounces: defaultdict[str, list[int]] = defaultdict(list)
-        self._told: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        self._told: defaultdict[str | None, dict[str, datetime]] = defaultdict(dict)
+        """By order; under None what is about no single one, of this batch alone."""
+        self._locales: dict[str, str] = {}
 
     async def load(self, connection: Any, batch: Sequence[Incoming]) -> None:
         """One query a kind of row, whatever the batch's size."""
-        datas = [message.data for message in batch]
+        await self._load_locales(connection, batch)
+        datas = [message.data for message in batch if not isinstance(message.data, SellerAdvice)]
+        if not datas:
+            return
         orders = sorted({data.order_id for data in datas})
         self._orders = await lock(connection, "read_told_orders", Order, orders)
         for row in await connection.fetch(sql("read_told_refunds"), orders):
@@ -96,7 +102,19 @@ class _Facts:
         for row in await connection.fetch(sql("read_notices"), orders):
             self._told[row["order_id"]][row["notification_id"]] = row["decided_at"]
 
-    def known_to(self, data: Any) -> Known:
+    async def _load_locales(self, connection: Any, batch: Sequence[Incoming]) -> None:
+        sellers = {message.data.seller_id for message in batch if isinstance(message.data, SellerAdvice)}
+        for row in await connection.fetch(sql("read_seller_locales"), sorted(sellers)) if sellers else ():
+            self._locales[row["seller_id"]] = row["seller_locale"]
+
+    def decide(self, message: Incoming) -> Said:
+        """Who is told what because of a message."""
+        data = message.data
+        if isinstance(data, SellerAdvice):
+            return decide_advice(data, self._locales.get(data.seller_id), self._told[None], self._help_url)
+        return decide_notices(message.envelope.type, data, self._known_to(data))
+
+    def _known_to(self, data: Any) -> Known:
         """What is known of a message's order, its chat and its payout."""
         order = self._orders.get(data.order_id) or Order(order_id=data.order_id)
         chat_id = data.conversation_id if isinstance(data, ChatCommand) else order.conversation_id

@@ -37,6 +37,7 @@ async def run_workers(names: list[str], settings: Settings) -> None:
         lambda: all(worker.ready.is_set() for worker in workers),
         settings.health_host,
         settings.health_port,
+        process.routes,
     )
     log.info("process.started", workers=names, process=process.process)
     tasks = [asyncio.create_task(worker.run(), name=worker.name) for worker in workers]

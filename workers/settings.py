@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     reconcile_lag_s: Annotated[float, Ge(0), Le(7 * 86_400)] = 21_600.0
     reconcile_sample: Annotated[int, Ge(0), Le(10_000)] = 100
 
+    sellers_check_every: PositiveDuration = timedelta(hours=1)
+
     batch_records: Annotated[int, Ge(1), Le(10_000)] = 1_000
     stuck_after_s: Seconds = 60.0
     health_host: str = "127.0.0.1"

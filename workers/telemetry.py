@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections import Counter as TallyOf
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 from aiohttp import web
@@ -131,6 +131,18 @@ class Metrics:
             ("provider", "kind"),
             registry=self.registry,
         )
+        self._checked_sellers = Counter(
+            "annul_sellers_checked",
+            "Sellers whose statistics were held against PostgreSQL, and of them those that had to be repaired",
+            ("found",),
+            registry=self.registry,
+        )
+        self._renewed = Counter(
+            "annul_consumers_renewed",
+            "Consumers made anew because they read nothing though records waited",
+            ("worker",),
+            registry=self.registry,
+        )
         self._reconciled = Gauge(
             "annul_reconcile_finished_timestamp_seconds",
             "When this process last finished a reconciliation; 0: never",
@@ -146,6 +158,10 @@ class Metrics:
     def batch(self, worker: str, seconds: float) -> None:
         """A batch was recorded."""
         self._batches.labels(worker).observe(seconds)
+
+    def consumer_renewed(self, worker: str) -> None:
+        """A consumer was made anew."""
+        self._renewed.labels(worker).inc()
 
     def provider_call(self, provider: str, outcome: str, seconds: float) -> None:
         """A provider answered, or didn't."""
@@ -175,13 +191,20 @@ class Metrics:
         """A reconciliation found something that differs."""
         self._differences.labels(provider, kind).inc()
 
+    def checked_sellers(self, sellers: int, differing: int, behind: int) -> None:
+        """The table of statistics was held against PostgreSQL."""
+        for found, count in (("compared", sellers), ("differing", differing), ("outcomes_lost", behind)):
+            self._checked_sellers.labels(found).inc(count)
+
     def reconciled(self, at: float) -> None:
         """A reconciliation was finished, at Unix seconds."""
         self._reconciled.set(at)
 
 
-async def serve_health(metrics: Metrics, ready: Callable[[], bool], host: str, port: int) -> web.AppRunner:
-    """Serve /healthz, /readyz and /metrics; port 0 takes a free one and the log says which."""
+async def serve_health(
+    metrics: Metrics, ready: Callable[[], bool], host: str, port: int, routes: Iterable[web.RouteDef] = ()
+) -> web.AppRunner:
+    """Serve /healthz, /readyz and /metrics, and `routes`; port 0 takes a free one and the log says which."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"ok": True})
@@ -193,7 +216,7 @@ async def serve_health(metrics: Metrics, ready: Callable[[], bool], host: str, p
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", scrape)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", scrape), *routes])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, host, port)

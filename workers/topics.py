@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, UnknownMemberIdError, for_code
 
 from schemas.topics import CATALOGUE, Topic
-from workers.consumers import CONSUMERS, group_of
+from workers.consumers import CONSUMERS, STATISTICS_TABLE, changelog_of, group_of
 from workers.settings import Settings
 
 _HAS_MEMBERS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
@@ -45,6 +45,11 @@ async def prepare_topics(settings: Settings) -> list[str]:
             await admin.alter_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, name, configs=_configs(topic, settings))]
             )
+        # faust makes it by itself; it must be partitioned as what the table is made from.
+        table = changelog_of(group_of("sellers", prefix), STATISTICS_TABLE)
+        if table in there and len(there[table]["partitions"]) < settings.topic_partitions:
+            await admin.create_partitions({table: NewPartitions(settings.topic_partitions)})
+            changes.append(f"added partitions to {table}")
     changes += await _commit_beginnings(settings)
     return changes
 

@@ -11,10 +11,12 @@ from datetime import timedelta
 from typing import Protocol
 
 import structlog
+from aiohttp import web
 
 from workers.adapter import Adapter
 from workers.cancellations import Cancellations
 from workers.consumers import group_of
+from workers.insight.seller_api import seller_routes
 from workers.notifications import Notifications
 from workers.pauses import Pauses
 from workers.payouts import Payouts
@@ -73,6 +75,8 @@ class Process:
         self.process = settings.instance_id or f"{socket.gethostname()}-{os.getpid()}"
         self._databases: list[Database] = []
         self._emitters: list[Emitter] = []
+        self.routes: list[web.RouteDef] = []
+        """What the process's health port answers besides."""
 
     def database(self, max_connections: int = 3) -> Database:
         """A pool of a worker's own, closed with the process."""
@@ -101,7 +105,12 @@ class Process:
             self.metrics,
             prefix=self.settings.topic_prefix,
             limits=Limits(batch_records=self.settings.batch_records),
-            watchdog=Watchdog(self.clock, limit_s=self.settings.stuck_after_s),
+            watchdog=Watchdog(
+                self.clock,
+                limit_s=self.settings.stuck_after_s,
+                # A group that lost a member deals its partitions again only once that one's session has run out.
+                renew_after_s=max(self.settings.stuck_after_s / 3, self.settings.kafka_session_timeout_s * 1.5),
+            ),
         )
 
     def adapter(self, provider: Callable[[AiohttpTransport], Provider]) -> Pipeline:
@@ -218,17 +227,21 @@ def _timers(process: Process) -> Worker:
 
 
 def _sellers(process: Process) -> Worker:
-    from workers.sellers import Sellers  # noqa: PLC0415 - faust takes long to load; only here
+    from workers.sellers.worker import Sellers  # noqa: PLC0415 - faust takes long to load; only here
 
     given = process.settings
+    process.routes += seller_routes(process.database(2), partitions=given.topic_partitions)
     return Sellers(
         given.kafka(given.instance_id),
         process.database(),
         process.emitter(),
         process.clock,
         process.metrics,
+        process=process.process,
         partitions=given.topic_partitions,
         replication_factor=given.topic_replication_factor,
+        help_url=given.help_url,
+        check_every_s=given.sellers_check_every.total_seconds(),
     )
 
 

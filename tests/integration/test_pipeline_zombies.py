@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from schemas.topics import ORDERS_EVENTS
 from workers.pipeline.messages import read
 from workers.pipeline.ports import Partition, Record
-from workers.pipeline.run import Pipeline, _Batch
+from workers.pipeline.reading import Batch
+from workers.pipeline.run import Pipeline
 
 ORDERS = [f"ord_{number}" for number in range(10)]
 
@@ -160,7 +161,7 @@ async def test_what_was_read_before_a_partition_was_taken_up_anew_is_not_decided
         (read_ahead,) = put(broker, "ord_ahead", topic=OUT)
         place = Partition(IN, 0)
         ahead = Record(place, 11, read_ahead.key, read_ahead.value, read_ahead.headers)
-        batch = _Batch([read(ahead, ORDERS_EVENTS.decoders())], {place: 11})
+        batch = Batch([read(ahead, ORDERS_EVENTS.decoders())], {place: 11})
         await pipeline._decide(0, batch)
         assert notes.tried == [ORDERS]
     assert await observer.fetchval("SELECT next_offset FROM consumer_offsets") == 10

@@ -20,6 +20,7 @@ WATCHED = (
     "chats.commands.v1",
     "sellers.outcomes.v1",
     "sellers.statistics.v1",
+    "sellers.advice.v1",
     "orders.refused.v1",
     "payouts.decided.v1",
     "notifications.requested.v1",

@@ -1,12 +1,17 @@
 """What a process has of the broker in memory: a client, its members of groups and its producers."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from kit.broker import Broker
 from kit.hooks import Hook, Moment
 from workers.pipeline.clock import SystemClock
 from workers.pipeline.ports import BrokerError, Clock, Outgoing, Partition, Record
+
+Fault = Literal["hangs", "joins"]
+"""Whoever asks it waits for ever; it never gets back into its group, and whoever polls waits for that."""
 
 
 class Client:
@@ -66,6 +71,11 @@ class MemoryConsumer:
         """Doesn't notice that its session ran out, as a process that was stopped for long and goes on."""
         self.mute: set[Partition] = set()
         """Gives nothing of these, though it stays in the group: aiokafka after a broker's restart."""
+        self.fault: Fault | None = None
+        """What is wrong with it until it is renewed."""
+        self.incurable = False
+        """It stays mute when it is renewed."""
+        self.renewals = 0
         self._client = client
         self._broker = client.broker
         self._generation = -1
@@ -79,7 +89,19 @@ class MemoryConsumer:
     async def stop(self) -> None:
         self._broker.expire(self)
 
+    async def renew(self) -> None:
+        self._broker.expire(self)
+        self._positions = {}
+        self.renewals += 1
+        if not self.incurable:
+            self.mute.clear()
+            self.fault = None
+        await self.start()
+
     async def poll(self, max_records: int, timeout_s: float, among: frozenset[Partition]) -> list[Record]:
+        if self.fault is not None:
+            self._client.broker.tell()
+            await asyncio.Event().wait()
         await self._client.reach("poll")
         if not self.deaf:
             self._broker.join(self)
@@ -107,7 +129,7 @@ class MemoryConsumer:
     def _fetch(self, max_records: int, among: frozenset[Partition]) -> list[Record]:
         found: list[Record] = []
         for place, position in self._positions.items():
-            if position is not None and place in among - self.mute:
+            if position is not None and place in among - self.mute and self.fault is None:
                 batch = self._broker.log(place)[position : position + max_records - len(found)]
                 self._positions[place] = position + len(batch)
                 found += batch
@@ -115,6 +137,16 @@ class MemoryConsumer:
 
     def assignment(self) -> frozenset[Partition]:
         return frozenset(self._positions)
+
+    def joined(self) -> bool:
+        return self.fault != "joins"
+
+    async def answers(self) -> bool:
+        try:
+            self._client.check()
+        except BrokerError:
+            return False
+        return True
 
     def seek(self, partition: Partition, offset: int) -> None:
         self._positions[partition] = offset
@@ -128,10 +160,14 @@ class MemoryConsumer:
         return 0
 
     async def ends(self) -> Mapping[Partition, int]:
+        if self.fault == "hangs":
+            await asyncio.Event().wait()
         self._client.check()
         return {place: len(self._broker.log(place)) for place in self._positions}
 
     async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        if not offsets:
+            raise ValueError("aiokafka takes no empty commit")
         await self._client.reach("commit")
         group = self._broker.group(self.group)
         if self not in group.members or self._generation != group.generation:

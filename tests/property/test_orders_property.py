@@ -14,7 +14,7 @@ from schemas.chats import ChatCommand
 from schemas.orders import OrderAccepted, OrderCancelled, OrderCompleted, OrderDelivered, OrderEvent, OrderPlaced
 from workers.domain.cancellation import read_escrow
 from workers.domain.order_types import Order, OrderDecision
-from workers.domain.statistics import Counts, fold
+from workers.domain.statistics import KINDS, Totals
 
 Standing = Counter[tuple[str, str, str, datetime]]
 """What counts: seller, order, outcome and its time."""
@@ -181,22 +181,23 @@ def check_money(store: OrdersInMemory) -> None:
 
 
 def check_sellers(store: OrdersInMemory) -> None:
-    folded: dict[str, Counts] = {}
+    folded: dict[str, Totals] = {}
     for outcome in store.outcomes:
-        counts = fold(folded.get(outcome.seller_id, Counts()), outcome)
-        assert counts is not None, "no outcome is missing"
-        assert counts.seq == outcome.seq
-        folded[outcome.seller_id] = counts
+        assert folded.setdefault(outcome.seller_id, Totals()).fold(outcome) == "applied", "no outcome is missing"
     for seller_id, seller in store.sellers.items():
-        orders = [order for order in store.orders.values() if order.seller_id == seller_id]
-        ends = Counter(order.counted_close for order in orders)
-        assert folded.get(seller_id, Counts()) == Counts(
-            seq=seller.seq,
-            accepted=sum(order.counted_accepted_at is not None for order in orders),
-            cancelled_before_acceptance=ends["cancelled_before_acceptance"],
-            completed=ends["completed"],
-            cancelled_after_acceptance=ends["cancelled_after_acceptance"],
-        )
+        totals = folded.get(seller_id, Totals())
+        assert totals.seq == seller.seq
+        days: dict[int, Counter[str]] = {}
+        for order in store.orders.values():
+            if order.seller_id == seller_id:
+                for kind, when in (
+                    ("accepted", order.counted_accepted_at),
+                    (order.counted_close, order.counted_close_at),
+                ):
+                    if kind is not None and when is not None:
+                        days.setdefault(when.toordinal(), Counter())[kind] += 1
+        assert totals.days == {day: [counts[kind] for kind in KINDS] for day, counts in days.items()}
+        assert totals.lifetime == [sum(counts[kind] for counts in days.values()) for kind in KINDS]
     for order in store.orders.values():
         assert (order.counted_close == "completed") == (order.completed_at is not None)
         assert (order.counted_close or "").startswith("cancelled") == (order.cancelled_at is not None)

@@ -339,8 +339,9 @@ def told(value: Any) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, timedelta):
-        assert value % timedelta(days=1) == timedelta(0)
-        value = f"P{value.days}D"
+        hours, rest = divmod(value, timedelta(hours=1))
+        assert rest == timedelta(0)
+        value = f"PT{hours}H" if hours % 24 else f"P{hours // 24}D"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 

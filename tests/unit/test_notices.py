@@ -446,7 +446,7 @@ def test_a_refused_payout_says_why_and_what_can_be_done(reason: str, text: str) 
 
 def test_what_is_sent_is_keyed_by_its_recipient_and_named_by_its_fact() -> None:
     at = known(refund_now(), order={"client_locale": "pt-BR"})
-    client, seller = (request_of(one, at) for one in decide("refund.requested", event(refund_now()), at).notices)
+    client, seller = (request_of(one, NOW) for one in decide("refund.requested", event(refund_now()), at).notices)
     assert (client.topic, client.type, client.key) == ("notifications.requested.v1", "notification.requested", CLIENT)
     assert isinstance(client.data, NotificationRequested)
     assert client.data.locale == "pt-BR", "the recorded locale, whatever language it is written in"
@@ -462,5 +462,5 @@ def test_what_is_sent_is_keyed_by_its_recipient_and_named_by_its_fact() -> None:
     }
     assert seller.key == SELLER
     later = msgspec.structs.replace(at, now=NOW + timedelta(hours=1))
-    again = request_of(decide("refund.requested", event(refund_now(), revision=9), later).notices[0], later)
+    again = request_of(decide("refund.requested", event(refund_now(), revision=9), later).notices[0], later.now)
     assert again.id == client.id, "the same fact has the same message id"

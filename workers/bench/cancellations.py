@@ -1,21 +1,16 @@
 """`annul bench`: cancellations per second end to end, beside a bare loop over the same messages."""
 
-import asyncio
-import json
-import os
 import statistics
-import sys
 from typing import Any
 
 import asyncpg
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.topics import ORDERS_EVENTS
 from workers.bench.child import BARE_GROUP
 from workers.bench.load import send_cancellations
+from workers.bench.measuring import bench_stack, measure, rewind
 from workers.consumers import group_of
-from workers.local.stack import LocalStack
 from workers.settings import Settings
 from workers.store.migrate import migrate
 from workers.topics import prepare_topics
@@ -41,20 +36,15 @@ class Report(msgspec.Struct, frozen=True):
 
 async def bench_cancellations(messages: int, rounds: int) -> Report:
     """Measure `rounds` pairs over `messages` cancellations on a stack of its own."""
-    async with LocalStack("bench") as stack:
+    async with bench_stack() as stack:
         assert stack.postgres is not None
-        os.environ.update(
-            ANNUL_KAFKA_BOOTSTRAP_SERVERS=stack.bootstrap,
-            ANNUL_DATABASE_URL=stack.dsn,
-            ANNUL_TOPIC_REPLICATION_FACTOR="1",
-        )
         await prepare_topics(Settings.read())
         await send_cancellations(Settings.read(), messages)
         measured = []
         for number in range(rounds):
             url = await stack.postgres.create_database(f"round{number}")
             await migrate(url)
-            await _rewind(stack.bootstrap)
+            await rewind(stack.bootstrap, ORDERS_EVENTS.name, BARE_GROUP, group_of("cancellations"))
             bare = await _measure("bare", messages, url)
             annul = await _measure("annul", messages, url)
             await _check(url, messages)
@@ -70,35 +60,7 @@ async def bench_cancellations(messages: int, rounds: int) -> Report:
 
 
 async def _measure(kind: str, messages: int, url: str) -> dict[str, Any]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "workers.bench.child",
-        kind,
-        str(messages),
-        env={**os.environ, "ANNUL_DATABASE_URL": url},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await child.communicate()
-    if child.returncode:
-        raise RuntimeError(f"the measured process {kind!r} ended with {child.returncode}")
-    measured: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return measured
-
-
-async def _rewind(bootstrap: str) -> None:
-    """Both groups read from the beginning again."""
-    for group in (BARE_GROUP, group_of("cancellations")):
-        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            await consumer._client.set_topics([ORDERS_EVENTS.name])  # noqa: SLF001 - without joining the group
-            numbers = consumer.partitions_for_topic(ORDERS_EVENTS.name) or set()
-            places = [TopicPartition(ORDERS_EVENTS.name, number) for number in numbers]
-            consumer.assign(places)
-            await consumer.commit(dict.fromkeys(places, 0))
-        finally:
-            await consumer.stop()
+    return await measure("workers.bench.child", kind, str(messages), environment={"ANNUL_DATABASE_URL": url})
 
 
 async def _check(url: str, messages: int) -> None:

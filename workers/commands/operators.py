@@ -110,13 +110,35 @@ def reconcile(
 @sellers.command("show")
 def show_seller(
     seller_id: Annotated[str, typer.Argument(metavar="ID")],
+    explain: Annotated[bool, typer.Option("--explain", help="how each rate comes about, to recompute it")] = False,
+    order_id: Annotated[
+        str | None, typer.Option("--order", help="with --explain: what this order did to the rates", metavar="ORDER")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, max=_MOST, help="outcomes shown, the latest first")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """A seller's counts and rates, and the outcomes behind them."""
     from workers.commands import sellers_show as command  # noqa: PLC0415
 
-    _operate(lambda settings: command.run(settings, seller_id, limit=limit, as_json=as_json))
+    if order_id is not None and not explain:
+        raise SettingsError("--order goes with --explain")
+    if explain:
+        _operate(lambda settings: command.explain(settings, seller_id, order_id, limit=limit, as_json=as_json))
+    else:
+        _operate(lambda settings: command.run(settings, seller_id, limit=limit, as_json=as_json))
+
+
+@sellers.command("rebuild")
+def rebuild_sellers(
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=1, max=86_400, help="how long to wait for the workers", metavar="SECONDS")
+    ] = 600.0,
+    as_json: AsJson = False,
+) -> None:
+    """Make the table of statistics again from PostgreSQL, beside the live one; compares, and swaps what differs."""
+    from workers.commands import sellers_rebuild as command  # noqa: PLC0415
+
+    _operate(lambda settings: command.run(settings, timeout_s=timeout_s, as_json=as_json))
 
 
 @providers.command("list")

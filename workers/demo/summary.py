@@ -6,7 +6,7 @@ from rich.text import Text
 
 from schemas.sellers import Span
 from workers.demo.showcase import cases
-from workers.domain.statistics import Counts, span_of
+from workers.domain.statistics import KINDS, span_of
 from workers.insight.money import money
 from workers.store.database import Database
 
@@ -74,11 +74,9 @@ async def _chats(database: Database) -> Text:
 async def _sellers(database: Database) -> Table:
     table = _table("Sellers with most orders", ("seller",), ("accepted", "completed", "cancelled", "rates a/c/x"))
     for row in await database.fetch("demo_sellers", _SELLERS):
-        given = dict(row)
-        seller_id = given.pop("seller_id")
-        span = span_of(Counts(**given))
+        span = span_of([row[kind] for kind in KINDS])
         cancelled = span.cancelled_before_acceptance + span.cancelled_after_acceptance
-        table.add_row(seller_id, str(span.accepted), str(span.completed), str(cancelled), _rates(span))
+        table.add_row(row["seller_id"], str(span.accepted), str(span.completed), str(cancelled), _rates(span))
     return table
 
 

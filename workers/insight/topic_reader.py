@@ -1,11 +1,12 @@
 """Reading a topic from its beginning to where it ends now, without a group: nobody's offsets move."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError
 
 from workers.pipeline.ports import Partition, Record
 from workers.settings import Settings
@@ -15,6 +16,7 @@ _BATCH: Final = 2000
 _POLL_MS: Final = 500
 _PATIENCE_S: Final = 30.0
 """How long Kafka may give nothing before the reading is given up."""
+_ASK_AGAIN_S: Final = 0.2
 
 
 class NoTopicError(Exception):
@@ -90,5 +92,22 @@ async def topics_there(settings: Settings) -> set[str]:
 async def committed_offsets(settings: Settings, group: str, topic: str) -> dict[int, int]:
     """How far a group says that it is, by partition; partitions that it never committed are missing."""
     async with admin_client(settings) as admin:
-        found = await admin.list_consumer_group_offsets(group)
+        found = await _once_chosen(lambda: admin.list_consumer_group_offsets(group))
     return {place.partition: kept.offset for place, kept in found.items() if place.topic == topic and kept.offset >= 0}
+
+
+async def is_at_work(settings: Settings, group: str) -> bool:
+    """Whether the group has members, all with their partitions."""
+    async with admin_client(settings) as admin:
+        (answer,) = await _once_chosen(lambda: admin.describe_consumer_groups([group]))
+    return any(one["state"] == "Stable" and one["members"] for one in answer.to_object()["groups"])
+
+
+async def _once_chosen(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask about a group; whom to ask is chosen in a moment where there was no group before, or a broker has gone."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while True:
+            try:
+                return await ask()
+            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
+                await asyncio.sleep(_ASK_AGAIN_S)

@@ -8,7 +8,9 @@ import msgspec
 from workers.domain.refund_types import TRANSITIONS
 from workers.insight.books import check_books
 from workers.insight.reading import connected
-from workers.insight.topic_checks import check_cancellations, check_statistics, decided_so_far
+from workers.insight.statistics_checks import check_statistics
+from workers.insight.statistics_topic import decided_so_far
+from workers.insight.topic_checks import check_cancellations
 from workers.insight.violations import MOST_VIOLATIONS, Violation
 from workers.settings import Settings
 from workers.store.action_audit import check_audit

@@ -49,8 +49,9 @@ async def take_over(partition: Partition, group: str, database: Database, consum
     for row in left:
         await emitter.emit(unpack_many(row["messages"]))
     if committed != next_offset or left:
-        if not await consumer.commit({partition: next_offset}) and committed is None:
-            # Kafka has no offset, so the next rebalance would leave this member without a position, and silent.
-            raise BrokerError(f"{where}: it went to another member before its first offset was committed")
+        if not await consumer.commit({partition: next_offset}):
+            # Without any offset in Kafka the next rebalance would leave this member without a position, and silent;
+            # with an old one the group would seem to lag until the next message.
+            raise BrokerError(f"{where}: it went to another member before its offset was committed")
         await database.execute("prune_emissions", group, [topic], [number], [next_offset])
     return int(next_offset)

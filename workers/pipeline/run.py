@@ -1,17 +1,17 @@
 """The loops of a worker: one reads, the lanes decide and record, one sends and commits, each a step ahead."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
+from workers.pipeline.commits import Commits
 from workers.pipeline.emit import Emitter
-from workers.pipeline.messages import Handler, Incoming, Unreadable, read
-from workers.pipeline.offsets import take_over
-from workers.pipeline.ports import BrokerError, Clock, Consumer, Partition, by_partition
+from workers.pipeline.messages import Handler
+from workers.pipeline.ports import Clock, Consumer
+from workers.pipeline.reading import Batch, Reader
 from workers.pipeline.record import FencedError, Recorded, Recorder
 from workers.pipeline.watchdog import Watchdog
 from workers.store.database import Database, is_passing
@@ -19,7 +19,6 @@ from workers.telemetry import Metrics
 
 log = structlog.get_logger()
 T = TypeVar("T")
-_LONGEST_WAIT_S = 5.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +32,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Batches that are recorded but not yet sent, at most."""
     drain_s: float = 7.0
     """What was begun may take this long to end once the pipeline is told to stop."""
-
-
-class _Batch(msgspec.Struct, frozen=True):
-    """What was read, and on which offset of each partition it follows."""
-
-    messages: list[Incoming | Unreadable]
-    follows: dict[Partition, int]
 
 
 class Pipeline:
@@ -70,17 +62,26 @@ class Pipeline:
         self._limits = limits or Limits()
         self._watchdog = watchdog
         self._recorder = Recorder(self.group, handler, database, clock)
-        self._decoders = {prefix + topic.name: topic.decoders() for topic in handler.topics}
-        self._positions: dict[Partition, int] = {}
-        """How far each partition of ours is decided."""
-        self._read_to: dict[Partition, int] = {}
-        """How far it is read: ahead of what is decided by the batch that is being decided."""
         self._ahead: asyncio.Queue[Recorded | None] = asyncio.Queue(self._limits.batches_ahead)
         self._lanes = self._limits.lanes if handler.reads_ahead else 1
-        self._waiting = [0] * self._lanes
+        self._commits = Commits(group, consumer, self._recorder, clock)
+        self._reader = Reader(
+            group,
+            handler,
+            consumer,
+            emitter,
+            database,
+            clock,
+            self._commits,
+            prefix=prefix,
+            lanes=self._lanes,
+            batch_records=self._limits.batch_records,
+            poll_s=self._limits.poll_s,
+            renewed=lambda: metrics.consumer_renewed(handler.name),
+        )
         self._stopping = asyncio.Event()
         self._end_by: float | None = None
-        self.ready = asyncio.Event()
+        self.ready = self._reader.ready
 
     def stop(self) -> None:
         """Take nothing more; `run` returns once what was taken is done, after `drain_s` at the latest."""
@@ -90,12 +91,13 @@ class Pipeline:
 
     async def run(self) -> None:
         """Until `stop`; raises what can't be waited out."""
-        await self._join()
+        await self._unless_stopping(self._reader.join())
         lanes = [asyncio.create_task(self._lane(number)) for number in range(self._lanes)]
         ends = [asyncio.create_task(part) for part in (self._send(), self._give_up_late())]
-        tasks = [*lanes, asyncio.create_task(self._close(lanes)), *ends]
-        if self._watchdog is not None:
-            tasks += [asyncio.create_task(self._watch(self._watchdog, number)) for number in range(self._lanes)]
+        tasks = [*lanes, asyncio.create_task(self._close(lanes)), *ends, asyncio.create_task(self._commits.catch_up())]
+        if (watchdog := self._watchdog) is not None:
+            tasks.append(asyncio.create_task(self._reader.renew_when_asked()))
+            tasks += [asyncio.create_task(watchdog.watch(self._reader.lane(number))) for number in range(self._lanes)]
         pending = set(tasks)
         try:
             while pending.issuperset(ends):
@@ -138,43 +140,21 @@ class Pipeline:
             stopping.cancel()
             working.cancel()
 
-    async def _join(self) -> None:
-        wait_s = 0.2
-        while not self._stopping.is_set():
-            try:
-                await self._unless_stopping(self._consumer.start())
-            except BrokerError as error:
-                log.warning("consumer.start_delayed", group=self.group, error=str(error)[:200])
-                await self._clock.sleep(wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
-            else:
-                log.info("consumer.started", group=self.group)
-                return
-
     async def _give_up_late(self) -> None:
         """What isn't sent when the time to drain is over is sent by whoever takes the partition over."""
         await self._stopping.wait()
         await self._clock.sleep(self._limits.drain_s / 2)
 
-    async def _watch(self, watchdog: Watchdog, lane: int) -> None:
-        def ours(offsets: Mapping[Partition, int]) -> dict[Partition, int]:
-            return {place: offset for place, offset in offsets.items() if place.partition % self._lanes == lane}
-
-        async def ends() -> Mapping[Partition, int]:
-            return ours(await self._consumer.ends())
-
-        await watchdog.watch(lambda: ours(self._positions), ends, lambda: self._waiting[lane] > 0)
-
     async def _lane(self, number: int) -> None:
         """Decide batch after batch of some partitions; the next is read while PostgreSQL works on this one."""
-        reading = asyncio.create_task(self._read(number))
+        reading = asyncio.create_task(self._reader.read(number))
         try:
             while (batch := await self._unless_stopping(reading)) is not None and not self._stopping.is_set():
                 if self._handler.reads_ahead:
-                    reading = asyncio.create_task(self._read(number))
+                    reading = asyncio.create_task(self._reader.read(number))
                 await self._decide(number, batch)
                 if not self._handler.reads_ahead:
-                    reading = asyncio.create_task(self._read(number))
+                    reading = asyncio.create_task(self._reader.read(number))
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
@@ -184,57 +164,33 @@ class Pipeline:
         await asyncio.wait(lanes)
         await self._ahead.put(None)
 
-    async def _read(self, lane: int) -> _Batch:
-        """The next records of a lane's partitions; none after a while without any."""
-        try:
-            room = await self._handler.room()
-            ours = await self._take_over(lane)
-            if room == 0:
-                with self._excused(lane):
-                    await self._consumer.poll(1, self._limits.poll_s, frozenset())
-                return _Batch([], {})
-            records = await self._consumer.poll(min(room, self._limits.batch_records), self._limits.poll_s, ours)
-        except BrokerError as error:
-            log.warning("consumer.poll_delayed", group=self.group, error=str(error)[:200])
-            await self._clock.sleep(0.5)
-            return _Batch([], {})
-        follows = dict(self._read_to)
-        taken = [record for record in records if record.offset >= follows.get(record.source, record.offset + 1)]
-        self._read_to.update(by_partition(taken))
-        return _Batch([read(record, self._decoders[record.source.topic]) for record in taken], follows)
-
-    async def _decide(self, lane: int, batch: _Batch) -> None:
+    async def _decide(self, lane: int, batch: Batch) -> None:
         # What was read before its partition was taken over anew does not follow on what is decided: it is read again.
-        expected = {place: offset for place, offset in self._positions.items() if batch.follows.get(place) == offset}
+        expected = {
+            place: offset for place, offset in self._reader.positions.items() if batch.follows.get(place) == offset
+        }
         messages = [message for message in batch.messages if message.record.source in expected]
         for stray in {message.record.source for message in batch.messages} - expected.keys():
-            self._positions.pop(stray, None)  # taken over once more, so that reading and deciding meet again
+            self._reader.take_over_anew(stray)
         if not messages:
             await self._prune()
             return
         started = self._clock.monotonic()
         try:
-            with self._excused(lane):
+            with self._reader.excused(lane):
                 recorded = await self._recorder.record(messages, expected)
         except FencedError:
             log.warning("batch.fenced", group=self.group)
-            self._positions.clear()
+            self._reader.positions.clear()
             return
         self._metrics.batch(self.name, self._clock.monotonic() - started)
         for part in recorded:
-            self._positions.update((place, end) for place, end in part.offsets.items() if place in self._positions)
+            self._reader.positions.update(
+                (place, end) for place, end in part.offsets.items() if place in self._reader.positions
+            )
             self._handler.perform(part.effects)
-            with self._excused(lane):
+            with self._reader.excused(lane):
                 await self._ahead.put(part)
-
-    @contextmanager
-    def _excused(self, lane: int) -> Iterator[None]:
-        """Something outside is waited for; that is not being stuck."""
-        self._waiting[lane] += 1
-        try:
-            yield
-        finally:
-            self._waiting[lane] -= 1
 
     async def _prune(self) -> None:
         try:
@@ -244,38 +200,8 @@ class Pipeline:
                 raise
             log.warning("emissions.prune_delayed", group=self.group, error=type(error).__name__)
 
-    async def _take_over(self, lane: int) -> frozenset[Partition]:
-        """The lane's partitions of those assigned, each taken up where its last owner left it."""
-        ours = frozenset(place for place in self._consumer.assignment() if place.partition % self._lanes == lane)
-        for known in (self._positions, self._read_to):
-            for gone in [place for place in known if place.partition % self._lanes == lane and place not in ours]:
-                del known[gone]
-        for partition in sorted(ours - self._positions.keys()):
-            try:
-                with self._excused(lane):
-                    offset = await take_over(partition, self.group, self._database, self._consumer, self._emitter)
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                log.warning("partition.take_over_delayed", group=self.group, error=type(error).__name__)
-                await self._clock.sleep(0.5)
-                return ours & self._positions.keys()
-            self._consumer.seek(partition, offset)
-            self._positions[partition] = self._read_to[partition] = offset
-            log.info("partition.taken_over", group=self.group, partition=list(partition), offset=offset)
-        self.ready.set()
-        return ours
-
     async def _send(self) -> None:
         while (part := await self._ahead.get()) is not None:
             await self._emitter.emit(part.messages)
-            await self._commit(part.offsets)
+            await self._commits.commit(part.offsets)
             self._metrics.messages(self.name, part.labels, len(part.messages))
-
-    async def _commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Kafka's offset only tells others how far we are; PostgreSQL's decides, so a lost commit costs nothing."""
-        try:
-            if await self._consumer.commit(offsets):
-                self._recorder.note_committed(offsets)
-        except BrokerError as error:
-            log.warning("offsets.commit_delayed", group=self.group, error=str(error)[:200])

@@ -118,4 +118,28 @@ ENGLISH: Final[dict[str, str]] = {
     "look at it first. You don't need to do anything for now.",
     "payout.already_allowed": "A payout for this order was allowed before, and an order is paid once. If you miss that "
     "money, please contact our support team.",
+    # ---- advice to a seller who is above the others' average
+    "above.subject": "Your cancellations are above the other sellers' average",
+    "above.many": "Of your {closed} orders that were completed or cancelled in the {days} days up to {date}, "
+    "{cancelled} were cancelled: {rate}.",
+    "above.one": "Of your {closed} orders that were completed or cancelled in the {days} days up to {date}, "
+    "{cancelled} was cancelled: {rate}.",
+    "above.only": "Your only order that was completed or cancelled in the {days} days up to {date} was cancelled: "
+    "{rate}.",
+    "above.average": "The average of the other sellers is {average}. Chance weighs more where there are few orders; "
+    "even taking it into account, your rate is at least {lower} (the lower bound of the {sure} confidence interval), "
+    "which is above that average.",
+    "above.counts": "Every cancellation counts, whoever's fault it is. Still, cancellations should stay rare where the "
+    "service is well structured and you and the client understand each other. So it is worth reviewing how you sell:",
+    "above.describe": "- Write a clear and detailed description of your service, one that leaves no room for "
+    "misunderstandings.",
+    "above.provide": "- Say exactly what the client must provide before you begin to work.",
+    "above.ask": "- Ask all the questions you need answered while the order awaits your acceptance (the step “En "
+    "attente de validation”).",
+    "above.clarify": "- Clarify what is expected, and check that the client has understood what they are buying.",
+    "above.deliver": "- Deliver complete work that is as agreed, and always check it once more before you deliver: "
+    "a delivery that is incomplete or inexact can lead to a cancellation.",
+    "above.cancelled": "If an order is cancelled all the same, the chat stays open for some days.",
+    "above.again": "You get this message when your rate comes to be above the average, and at most once in {days} "
+    "days.",
 }

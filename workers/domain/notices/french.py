@@ -128,4 +128,28 @@ FRENCH: Final[dict[str, str]] = {
     "personne de notre équipe doit d'abord l'examiner. Vous n'avez rien à faire pour le moment.",
     "payout.already_allowed": "Un paiement a déjà été accordé pour cette commande, et une commande n'est payée qu'une "
     "fois. Si cet argent vous manque, contactez notre équipe d'assistance.",
+    # ---- advice to a seller who is above the others' average
+    "above.subject": "Vos annulations dépassent la moyenne des autres vendeurs",
+    "above.many": "Sur vos {closed} commandes terminées ou annulées au cours des {days} jours jusqu'au {date}, "
+    "{cancelled} ont été annulées, soit {rate}.",
+    "above.one": "Sur vos {closed} commandes terminées ou annulées au cours des {days} jours jusqu'au {date}, "
+    "{cancelled} a été annulée, soit {rate}.",
+    "above.only": "Votre seule commande terminée ou annulée au cours des {days} jours jusqu'au {date} a été annulée, "
+    "soit {rate}.",
+    "above.average": "La moyenne des autres vendeurs est de {average}. Même en tenant compte du hasard, qui pèse plus "
+    "lourd quand les commandes sont peu nombreuses, votre taux est d'au moins {lower} (borne inférieure de "
+    "l'intervalle de confiance à {sure}) : il est au-dessus de cette moyenne.",
+    "above.counts": "Toutes les annulations comptent, quel qu'en soit le responsable. Elles devraient cependant rester "
+    "rares si votre service est bien structuré et que la communication avec le client est fluide. Il est donc "
+    "important de réévaluer votre processus de vente :",
+    "above.describe": "- Rédigez une description de service claire et détaillée, qui ne laisse aucune place à "
+    "l'ambiguïté.",
+    "above.provide": "- Indiquez précisément ce que le client doit fournir avant que vous ne commenciez le travail.",
+    "above.ask": "- Posez toutes les questions nécessaires dès l'étape « En attente de validation ».",
+    "above.clarify": "- Clarifiez les attentes et vérifiez que le client a bien compris ce qu'il achète.",
+    "above.deliver": "- Livrez un travail conforme et complet, et revérifiez-le toujours avant la livraison : une "
+    "livraison incomplète ou imprécise peut entraîner une demande d'annulation.",
+    "above.cancelled": "Si une commande est tout de même annulée, le chat reste encore ouvert quelques jours.",
+    "above.again": "Vous recevez ce message quand votre taux passe au-dessus de la moyenne, et au plus une fois en "
+    "{days} jours.",
 }

@@ -28,7 +28,14 @@ class Word(NamedTuple):
     key: str
 
 
-Value = Amount | Word | datetime | date | int | str
+class Rate(NamedTuple):
+    """A share of a whole, written in per cent with at most `places` decimals."""
+
+    share: float
+    places: int = 1
+
+
+Value = Amount | Word | Rate | datetime | date | int | str
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -46,7 +53,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     recipient_id: str
     locale: str
     about: About
-    order_id: str
+    order_id: str | None
+    """None of what is about no single order."""
     subject: Line
     body: tuple[Line, ...]
     facts: dict[str, str | int | bool | None]

@@ -4,6 +4,8 @@ Nobody is told of `refund.pending`, `refund.failed`, `chat.close_scheduled`, `ch
 notice before them said what comes, and the one after them says what came.
 """
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -14,9 +16,11 @@ from schemas.notifications import NotificationRequested, Recipient
 from schemas.orders import OrderRefused
 from schemas.payouts import PayoutDecided
 from schemas.refunds import OrderRefunded, RefundEvent
+from schemas.sellers import SellerAdvice
 from schemas.topics import NOTIFICATIONS_REQUESTED
 from workers.domain.emission import Emission, emission
 from workers.domain.notices import refunds
+from workers.domain.notices.advice import advised
 from workers.domain.notices.cancelled import cancellation, chat_closes_soon, chat_stays_open
 from workers.domain.notices.notice import Known, Notice
 from workers.domain.notices.refusals import payout_refused, refused
@@ -49,6 +53,12 @@ def decide_notices(type_: str, data: Message, known: Known) -> Said:
         return Said("unaddressed")
     news = tuple(one for one in addressed if one.notification_id not in known.told)
     return Said("applied" if news else "duplicate", news)
+
+
+def decide_advice(advice: SellerAdvice, locale: str | None, told: Collection[str], help_url: str | None) -> Said:
+    """The seller is told what they are advised, once an advice."""
+    news = advised(advice, locale, help_url)
+    return Said("duplicate") if news.notification_id in told else Said("applied", (news,))
 
 
 def _told_of(type_: str, data: Message, known: Known) -> Told | None:
@@ -89,7 +99,7 @@ _OF_REFUND = {
 }
 
 
-def request_of(notice: Notice, known: Known) -> Emission:
+def request_of(notice: Notice, now: datetime) -> Emission:
     """`notification.requested`, written in the recipient's language."""
     subject, body = write(notice)
     data = NotificationRequested(
@@ -107,6 +117,6 @@ def request_of(notice: Notice, known: Known) -> Emission:
         notice.recipient_id,
         "notification.requested",
         data,
-        known.now,
+        now,
         notice.notification_id,
     )

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from copy import copy
 from datetime import date, datetime
 from decimal import Context, Decimal
@@ -10,12 +11,12 @@ from typing import Final
 
 import babel
 from babel.dates import format_date, format_time
-from babel.numbers import NumberPattern, get_currency_symbol
+from babel.numbers import NumberPattern, format_decimal, get_currency_symbol
 
 from schemas.currencies import EXPONENTS
 from workers.domain.notices.english import ENGLISH
 from workers.domain.notices.french import FRENCH
-from workers.domain.notices.notice import Amount, Line, Notice, Value, Word
+from workers.domain.notices.notice import Amount, Line, Notice, Rate, Value, Word
 
 TEXTS: Final[dict[str, dict[str, str]]] = {"fr": FRENCH, "en": ENGLISH}
 _EXACT: Final = Context(prec=40)
@@ -29,11 +30,7 @@ _NO_BREAK: Final = "\u00a0"
 def write(notice: Notice) -> tuple[str, str]:
     """Subject and body."""
     writer = writer_of(notice.locale)
-    body = ""
-    for line in notice.body:
-        text = writer.text(line)
-        body += ("\n" if text.startswith(_ITEM) else "\n\n") + text
-    return writer.text(notice.subject), body.strip()
+    return writer.text(notice.subject), writer.body(notice.body)
 
 
 class Writer:
@@ -49,6 +46,14 @@ class Writer:
         text = self._texts[line.key].format(**{name: self.value(value) for name, value in line.values.items()})
         return _BEFORE_MARK.sub(_NO_BREAK, text) if self.language == "fr" else text
 
+    def body(self, lines: Iterable[Line]) -> str:
+        """Paragraphs apart, and the items of a list close together."""
+        body = ""
+        for line in lines:
+            text = self.text(line)
+            body += ("\n" if text.startswith(_ITEM) else "\n\n") + text
+        return body.strip()
+
     def value(self, value: Value) -> str:
         """What stands in a line."""
         match value:
@@ -56,13 +61,17 @@ class Writer:
                 return self.amount(value)
             case Word():
                 return self._texts[value.key]
+            case Rate():
+                return self.rate(value)
             case datetime():
                 at = format_time(value, "short", locale=self.locale)
                 return self._texts["moment"].format(date=self.day(value.date()), time=at)
             case date():
                 return self.day(value)
+            case int():
+                return format_decimal(value, locale=self.locale)
             case _:
-                return str(value)
+                return value
 
     def amount(self, amount: Amount) -> str:
         """Exactly, with as many decimals as the currency's minor unit has by ISO 4217."""
@@ -74,6 +83,13 @@ class Writer:
         symbol = get_currency_symbol(amount.currency, self.locale)
         if text.startswith(symbol) and unicodedata.category(symbol[-1]) != "Sc":
             text = f"{symbol}{_NO_BREAK}{text.removeprefix(symbol).lstrip()}"
+        return text
+
+    def rate(self, rate: Rate) -> str:
+        """In per cent; no decimals are written that say nothing."""
+        pattern = copy(self.locale.percent_formats[None])
+        pattern.frac_prec = (0, rate.places)
+        text: str = pattern.apply(Decimal(str(rate.share)), self.locale)
         return text
 
     def day(self, day: date) -> str:

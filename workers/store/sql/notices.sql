@@ -24,6 +24,19 @@ SELECT refund_id, revision FROM refund_steps
 SELECT conversation_id, cancelled_order, cancelled_at, close_at, scheduled_revision, revision
   FROM conversations WHERE conversation_id = ANY($1::text[])
 
+-- name: read_seller_locales
+-- The last that is known of each seller. It comes with cancellations; a seller who is advised had some lately.
+SELECT s.seller_id, l.seller_locale
+  FROM unnest($1::text[]) AS s(seller_id)
+ CROSS JOIN LATERAL (
+   SELECT o.seller_locale
+     FROM (SELECT order_id, outcome, seq FROM seller_outcomes WHERE seller_id = s.seller_id
+            ORDER BY seq DESC LIMIT 500) AS lately
+     JOIN orders AS o USING (order_id)
+    WHERE lately.outcome IN ('cancelled_before_acceptance', 'cancelled_after_acceptance')
+      AND o.seller_locale IS NOT NULL
+    ORDER BY lately.seq DESC LIMIT 1) AS l
+
 -- name: read_notices
 SELECT notification_id, order_id, decided_at FROM notices WHERE order_id = ANY($1::text[])
 

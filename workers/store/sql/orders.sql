@@ -53,16 +53,3 @@ SELECT seller_id, seq FROM sellers WHERE seller_id = ANY($1::text[]) ORDER BY se
 -- name: update_sellers
 UPDATE sellers AS s SET seq = b.seq FROM unnest($1::text[], $2::bigint[]) AS b(seller_id, seq)
  WHERE s.seller_id = b.seller_id
-
--- name: read_seller_counts
--- A correction counts its outcome and takes the replaced one back.
-SELECT COALESCE(max(seq), 0) AS seq,
-       count(*) FILTER (WHERE outcome = 'accepted')
-         - count(*) FILTER (WHERE replaces_outcome = 'accepted') AS accepted,
-       count(*) FILTER (WHERE outcome = 'cancelled_before_acceptance')
-         - count(*) FILTER (WHERE replaces_outcome = 'cancelled_before_acceptance') AS cancelled_before_acceptance,
-       count(*) FILTER (WHERE outcome = 'completed')
-         - count(*) FILTER (WHERE replaces_outcome = 'completed') AS completed,
-       count(*) FILTER (WHERE outcome = 'cancelled_after_acceptance')
-         - count(*) FILTER (WHERE replaces_outcome = 'cancelled_after_acceptance') AS cancelled_after_acceptance
-  FROM seller_outcomes WHERE seller_id = $1

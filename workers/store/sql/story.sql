@@ -92,8 +92,3 @@ SELECT parked_id, topic, reason, field, detail, stage, message_id, message_type,
   FROM parked_messages
  WHERE order_id = $1 OR (order_id IS NULL AND key = convert_to($1, 'UTF8'))
  ORDER BY parked_at, topic, partition, record_offset LIMIT $2
-
--- name: read_seller_outcomes
-SELECT seq, order_id, outcome, occurred_at, replaces_outcome, replaces_occurred_at
-  FROM seller_outcomes WHERE seller_id = $1
- ORDER BY seq DESC LIMIT $2

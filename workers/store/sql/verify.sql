@@ -394,23 +394,6 @@ SELECT b.parked_id, b.order_id
 -- name: read_sellers_seq
 SELECT seller_id, seq FROM sellers WHERE seq > 0
 
--- name: read_counts_up_to
--- I7 with the topic at hand: what each seller's outcomes come to, up to the one that the row tells of.
-SELECT b.seller_id, c.*
-  FROM unnest($1::text[], $2::bigint[]) AS b(seller_id, up_to)
- CROSS JOIN LATERAL (
-   SELECT COALESCE(max(o.seq), 0) AS seq,
-          count(*) FILTER (WHERE outcome = 'accepted')
-            - count(*) FILTER (WHERE replaces_outcome = 'accepted') AS accepted,
-          count(*) FILTER (WHERE outcome = 'cancelled_before_acceptance')
-            - count(*) FILTER (WHERE replaces_outcome = 'cancelled_before_acceptance') AS cancelled_before_acceptance,
-          count(*) FILTER (WHERE outcome = 'completed')
-            - count(*) FILTER (WHERE replaces_outcome = 'completed') AS completed,
-          count(*) FILTER (WHERE outcome = 'cancelled_after_acceptance')
-            - count(*) FILTER (WHERE replaces_outcome = 'cancelled_after_acceptance') AS cancelled_after_acceptance
-     FROM seller_outcomes AS o WHERE o.seller_id = b.seller_id AND o.seq <= b.up_to
- ) AS c
-
 -- name: read_provider_refunds
 -- What the providers' books are compared with.
 SELECT refund_id, provider, reference, amount_minor, currency, idempotency_key, state, provider_refund_id,

@@ -1,0 +1,1 @@
+"""Worker `sellers`: the table of every seller's statistics."""
