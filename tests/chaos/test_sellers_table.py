@@ -43,7 +43,7 @@ async def test_after_kills_zombies_and_shuffled_duplicates_every_seller_is_as_sq
 
 @pytest.mark.timeout(120)
 async def test_a_table_whose_changelog_is_gone_is_made_again_without_any_new_outcome() -> None:
-    report = await proved("--kills", "0", "--lasting-s", "5")
+    report = await proved("--kills", "0", "--lasting-s", "5", "--workers", "2")
     assert report.ok
     assert [(proof.sellers, proof.differing) for proof in report.proofs] == [(200, 0)] * 3
     assert not repairs(report)

@@ -34,7 +34,7 @@ async def test_who_crosses_is_advised_once(arena: SellersGround) -> None:
 
 
 async def test_nobody_is_judged_by_less_than_all(arena: SellersGround, world: World) -> None:
-    """The table is made from nothing: whoever is read first is above those who are there so far."""
+    """The table is made from nothing: who is read first is above those who are there so far."""
     middling = arena.seller_in(0)
     good = [arena.seller_in(0, n + 1) for n in range(10)]
     bad = [arena.seller_in(1, n) for n in range(10)]
@@ -47,6 +47,21 @@ async def test_nobody_is_judged_by_less_than_all(arena: SellersGround, world: Wo
     told = await world.records(SELLERS_STATISTICS.name, 21)
     assert any(one.key == middling.encode() for one in told)
     assert not arena.rows[middling].above_average
+    subjects = {row["subject"] for row in await arena.observer.fetch(ADVICE)}
+    assert subjects == {f"seller:{one}" for one in bad}
+
+
+async def test_nobody_is_judged_while_the_table_is_behind(arena: SellersGround) -> None:
+    """Outcomes come, and of the other sellers little is known yet."""
+    middling, good, bad = "sel_middling", "sel_good", [f"sel_bad_{n}" for n in range(5)]
+    await arena.record(*arena.some(middling, 30, 70), *arena.some(good, 0, 20))
+    await arena.record(*(line for one in bad for line in arena.some(one, 16, 4)))
+    running = await arena.start(hold="read_sellers_after")
+    await arena.tell(arena.outcome(good), arena.outcome(middling))
+    await arena.until(lambda: (row := arena.rows.get(middling)) is not None and row.above_average, "a row too early")
+    running.database.go_on.set()
+    await arena.right()
+    await arena.until_rows(STANDINGS + " WHERE above", len(bad))
     subjects = {row["subject"] for row in await arena.observer.fetch(ADVICE)}
     assert subjects == {f"seller:{one}" for one in bad}
 

@@ -56,7 +56,7 @@ async def test_averages_are_right_from_the_first_row_on(arena: SellersGround) ->
     await arena.start()
     await arena.tell(*arena.some("sel_b", 1, 1), *arena.some("sel_c", 1, 1))
     await arena.right()
-    for n in range(20):
+    for n in range(12):
         seq = n + 1
         await arena.tell(arena.outcome("sel_a", "completed" if n % 3 else "cancelled_before_acceptance"))
         await arena.until(partial(_told_up_to, arena, "sel_a", seq), "a row")

@@ -65,8 +65,8 @@ async def test_an_outcome_that_nobody_decided_is_parked_and_not_counted(arena: S
     await arena.tell(arena.outcome("sel_a"))
     await arena.right()
     await arena.send(arena.skipped("sel_a", 3))
-    await arena.put(OUTCOMES, "sel_a", b"\xff{", None)
-    await arena.put(OUTCOMES, "sel_a", None, None)
+    await arena.put(OUTCOMES, "sel_a", b"\xff{")
+    await arena.put(OUTCOMES, "sel_a", None)
     await arena.tell(arena.outcome("sel_a", "accepted"))
     await arena.right()
     assert arena.rows["sel_a"].lifetime.completed == 1

@@ -8,11 +8,12 @@ says, never because something left an agent.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import faust
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.stores import memory
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
@@ -166,6 +167,19 @@ class _Table(faust.Table[Any, Any]):
         return store
 
 
+class _Thread(driver.AIOKafkaConsumerThread):
+    """Puts back what was fetched between two assignments: dropped, it would be missing from a table's recovery."""
+
+    async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
+        records = await super()._fetch_records(consumer, *args, **options)
+        if not self.consumer.flow_active:
+            for place, batch in records.items():
+                with suppress(IllegalStateError):  # it isn't here any more
+                    consumer.seek(place, batch[0].offset)
+            return {}
+        return records
+
+
 class _BatchConsumer(driver.Consumer):
     """One message of faust's for all records of a partition that were fetched together."""
 
@@ -174,6 +188,9 @@ class _BatchConsumer(driver.Consumer):
         self.done: dict[TP, int] = {}
         self.away = True
         """Between the end of an assignment and the next."""
+
+    def _new_consumer_thread(self) -> Any:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - faust's signature
         records, active = await self._wait_next_records(timeout)

@@ -73,7 +73,7 @@ class Sender:
                 return  # the shares of all partitions will be known in a moment
             if not self._may_send():
                 return
-            now, done = self._clock.now(), dict[int, int]()
+            now, done, started = self._clock.now(), dict[int, int](), self._clock.monotonic()
             changed: list[Changed] = []
             gone: list[str] = []
             shards = self._held.shards
@@ -92,6 +92,8 @@ class Sender:
                 self._unsent_gone.update(gone)
                 return
             await self._commit(done)
+            if changed or gone:
+                self._metrics.sellers_sent(len(changed) + len(gone), self._clock.monotonic() - started)
             if labels:
                 self._metrics.messages(self._worker, labels, sent)
 

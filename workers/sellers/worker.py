@@ -60,6 +60,7 @@ class Sellers:
     ) -> None:
         self._emitter = emitter
         self._clock = clock
+        self._metrics = metrics
         self._session_s = kafka.session_timeout_s
         self._stopping = asyncio.Event()
         self._pulse_at = clock.monotonic()
@@ -195,7 +196,9 @@ class Sellers:
             return  # it went to another process, which reads this again
         if len(shard.changed) > CHANGED_MOST:
             await self._sender.send()
+        started = self._clock.monotonic()
         await self._folder.fold(shard, [record_of(one) for one in raw], self._held.partitions)
+        self._metrics.folded(self._clock.monotonic() - started)
         shard.done = raw[-1].offset + 1
 
     async def _send_on_time(self) -> None:

@@ -23,7 +23,7 @@ from workers.providers.simulated.stripe import refund_object
 STRIPE_VERSION: Final = "2026-08-26.dahlia"
 UNTOLD: Final = "untold"
 """A refund of a reference with this in it is told by no webhook: it gets lost."""
-_TRIES: Final = 5
+_TRIES: Final = 40
 _BETWEEN_S: Final = 1.0
 _PAYPAL_MOVES: Final = {
     "succeeded": "PAYMENT.CAPTURE.REFUNDED",
