@@ -4,13 +4,24 @@ import logging
 import sys
 from collections import Counter as TallyOf
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 log = structlog.get_logger()
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_LATE_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800)
+_RECORDS = (1, 5, 20, 50, 100, 200, 500, 1_000)
 
 
 def start_logging(level: str = "info") -> None:
@@ -73,10 +84,17 @@ def quiet_logging() -> None:
 
 
 class Metrics:
-    """What every worker counts. Labels are bounded: worker, topic, type, label, provider, outcome."""
+    """What every worker counts. Labels are bounded: worker, topic, type, label, provider, outcome.
+
+    Documented, one by one, in deploy/metrics.md.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._ready = Gauge(
+            "annul_process_ready", "1 while every worker of the process is ready", registry=self.registry
+        )
         self._messages = Counter(
             "annul_messages",
             "Messages decided, by what became of them",
@@ -91,6 +109,25 @@ class Metrics:
             "Time to decide and record a batch",
             ("worker",),
             buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._taken = Histogram(
+            "annul_batch_records",
+            "Records of a batch that was decided, sent and committed",
+            ("worker",),
+            buckets=_RECORDS,
+            registry=self.registry,
+        )
+        self._committed = Gauge(
+            "annul_commit_timestamp_seconds",
+            "When the worker last committed offsets",
+            ("worker",),
+            registry=self.registry,
+        )
+        self._transitions = Counter(
+            "annul_refund_transitions",
+            "Steps of refunds, by the state that they led to",
+            ("provider", "state"),
             registry=self.registry,
         )
         self._calls = Histogram(
@@ -113,6 +150,12 @@ class Metrics:
             registry=self.registry,
         )
         self._fired = Counter("annul_timers_fired", "Scheduled messages sent", registry=self.registry)
+        self._late = Histogram(
+            "annul_timers_late_seconds",
+            "How long after its due time a scheduled message was sent",
+            buckets=_LATE_SECONDS,
+            registry=self.registry,
+        )
         self._webhooks = Counter(
             "annul_webhooks",
             "Webhooks that came, by provider and the word that they were answered with",
@@ -137,6 +180,19 @@ class Metrics:
             ("found",),
             registry=self.registry,
         )
+        self._sellers_sent = Counter("annul_sellers_rows", "Rows of statistics that were told", registry=self.registry)
+        self._sellers_sending = Histogram(
+            "annul_sellers_send_seconds",
+            "Time to send what was folded: rows, changelog, offsets",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._sellers_folding = Histogram(
+            "annul_sellers_fold_seconds",
+            "Time to fold a batch of outcomes, with what had to be read from PostgreSQL",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self._renewed = Counter(
             "annul_consumers_renewed",
             "Consumers made anew because they read nothing though records waited",
@@ -145,7 +201,7 @@ class Metrics:
         )
         self._reconciled = Gauge(
             "annul_reconcile_finished_timestamp_seconds",
-            "When this process last finished a reconciliation; 0: never",
+            "When a reconciliation was last finished, as this process knows; 0: it knows of none",
             registry=self.registry,
         )
 
@@ -154,6 +210,16 @@ class Metrics:
         for (topic, kind, label), count in TallyOf(labels).items():
             self._messages.labels(worker, topic, kind, label).inc(count)
         self._emitted.labels(worker).inc(emitted)
+        self._taken.labels(worker).observe(len(labels))
+        self._committed.labels(worker).set_to_current_time()
+
+    def ready(self, ready: Callable[[], bool]) -> None:
+        """Who is asked at each scrape whether the process is ready."""
+        self._ready.set_function(lambda: float(ready()))
+
+    def transition(self, provider: str, state: str) -> None:
+        """A refund came to another state."""
+        self._transitions.labels(provider, state).inc()
 
     def batch(self, worker: str, seconds: float) -> None:
         """A batch was recorded."""
@@ -171,13 +237,39 @@ class Metrics:
         """Whether a provider is paused, as this process sees it."""
         self._paused.labels(provider).set(int(paused))
 
+    def expect_alarms(self, events: Iterable[str], providers: Iterable[str]) -> None:
+        """They may come: a counter that appears with its first count shows no increase to anybody."""
+        for event, provider in product(events, providers):
+            self._alarms.labels(event, provider)
+
+    def expect_differences(self, providers: Iterable[str], kinds: Iterable[str]) -> None:
+        """The same of what a reconciliation may find."""
+        for provider, kind in product(providers, kinds):
+            self._differences.labels(provider, kind)
+
+    def expect_unknown_refunds(self, providers: Iterable[str]) -> None:
+        """The same of webhooks about refunds that nobody asked for."""
+        for provider in providers:
+            self._unknown.labels(provider)
+
     def alarm(self, event: str, provider: str) -> None:
         """Something that a person must hear of at once."""
         self._alarms.labels(event, provider).inc()
 
-    def fired(self, count: int) -> None:
-        """Scheduled messages were sent."""
-        self._fired.inc(count)
+    def fired(self, late_s: Sequence[float]) -> None:
+        """Scheduled messages were sent, each so long after its due time."""
+        self._fired.inc(len(late_s))
+        for seconds in late_s:
+            self._late.observe(seconds)
+
+    def folded(self, seconds: float) -> None:
+        """A batch of sellers' outcomes was folded."""
+        self._sellers_folding.observe(seconds)
+
+    def sellers_sent(self, rows: int, seconds: float) -> None:
+        """What was folded was sent and committed."""
+        self._sellers_sent.inc(rows)
+        self._sellers_sending.observe(seconds)
 
     def webhook(self, provider: str, end: str) -> None:
         """A provider's webhook was answered."""
@@ -197,7 +289,7 @@ class Metrics:
             self._checked_sellers.labels(found).inc(count)
 
     def reconciled(self, at: float) -> None:
-        """A reconciliation was finished, at Unix seconds."""
+        """A reconciliation was finished, by this process or another, at Unix seconds."""
         self._reconciled.set(at)
 
 
@@ -215,6 +307,7 @@ async def serve_health(
     async def scrape(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    metrics.ready(ready)
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", scrape), *routes])
     runner = web.AppRunner(app, access_log=None)

@@ -47,9 +47,12 @@ async def prepare_topics(settings: Settings) -> list[str]:
             )
         # faust makes it by itself; it must be partitioned as what the table is made from.
         table = changelog_of(group_of("sellers", prefix), STATISTICS_TABLE)
-        if table in there and len(there[table]["partitions"]) < settings.topic_partitions:
-            await admin.create_partitions({table: NewPartitions(settings.topic_partitions)})
-            changes.append(f"added partitions to {table}")
+        if table in there:
+            if len(there[table]["partitions"]) < settings.topic_partitions:
+                await admin.create_partitions({table: NewPartitions(settings.topic_partitions)})
+                changes.append(f"added partitions to {table}")
+            configs = {"cleanup.policy": "compact", **settings.kafka().no_late_records()}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, table, configs=configs)])
     changes += await _commit_beginnings(settings)
     return changes
 
@@ -124,7 +127,8 @@ async def _commit_alone(consumer: Any, group: str, offsets: dict[Any, int]) -> N
 
 def _configs(topic: Topic, settings: Settings) -> dict[str, str]:
     # With three copies two must have a record before it counts as sent: one broker may be lost, and no record.
-    return {**topic.settings(), "min.insync.replicas": str(max(1, settings.topic_replication_factor - 1))}
+    copies = {"min.insync.replicas": str(max(1, settings.topic_replication_factor - 1))}
+    return {**topic.settings(), **copies, **(settings.kafka().no_late_records() if topic.compacted else {})}
 
 
 def _new(topic: Topic, settings: Settings) -> NewTopic:

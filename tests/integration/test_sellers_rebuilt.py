@@ -51,9 +51,12 @@ async def test_a_rebuild_makes_every_row_again(arena: SellersGround, capsys: pyt
     assert {row.seller_id for row in arena.told[told:] if not isinstance(row, str)} == set(sellers)
     assert not any(isinstance(row, str) for row in arena.told)
 
-    # Another one is another one, and finds nothing any more.
+    # Another one is another one, and finds nothing any more; every row is told again all the same.
+    told = len(arena.told)
     assert await sellers_rebuild.run(_settings(arena), timeout_s=30, as_json=False) is True
     assert "6 sellers made again from PostgreSQL; 0 differed." in capsys.readouterr().out
+    await arena.until(lambda: len(arena.told) >= told + 6, "rows are told")
+    assert {row.seller_id for row in arena.told[told:] if not isinstance(row, str)} == set(sellers)
 
 
 async def test_a_rebuild_that_nobody_does_says_so(arena: SellersGround, capsys: pytest.CaptureFixture[str]) -> None:

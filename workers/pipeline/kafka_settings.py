@@ -26,6 +26,14 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return ssl.create_default_context(cafile=self.ca_file)
 
+    def no_late_records(self) -> dict[str, str]:
+        """Settings of a compacted topic that one process at a time writes a key of.
+
+        A process that stood still wakes with records on their way that were made before others took its place; the
+        broker refuses them. Who is alive sends them again as made now. Needs clocks that agree within this time.
+        """
+        return {"message.timestamp.before.max.ms": str(int(self.session_timeout_s * 600))}
+
     def client(self) -> dict[str, Any]:
         """Arguments that every aiokafka client takes."""
         given: dict[str, Any] = {

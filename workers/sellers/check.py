@@ -56,6 +56,7 @@ class Checker:
         self._asking = asking
         self._clock = clock
         self._metrics = metrics
+        metrics.expect_alarms(("statistics.differed", "statistics.outcomes_lost"), ("none",))
         self._send = send
         self._process = process
         self._every_s = every_s

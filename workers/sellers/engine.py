@@ -59,7 +59,14 @@ class Engine:
         self._app.transport.Consumer = _BatchConsumer
         self._app.before_revoked = revoked
         self._table = self._app.tables.add(
-            _Table(self._app, self._taken, name=STATISTICS_TABLE, partitions=partitions, schema=_Records())
+            _Table(
+                self._app,
+                self._taken,
+                name=STATISTICS_TABLE,
+                partitions=partitions,
+                schema=_Records(),
+                extra_topic_configs=kafka.no_late_records(),
+            )
         )
         self.changelog = str(self._table.changelog_topic_name).removeprefix(kafka.topic_prefix)
         """The changelog's topic, without the prefix of all topics."""

@@ -16,6 +16,7 @@ import structlog
 
 from workers.consumers import group_of
 from workers.pipeline.emit import Emitter
+from workers.pipeline.holding import Hold, NoHold
 from workers.pipeline.kafka import partition_of
 from workers.pipeline.kafka_settings import KafkaSettings
 from workers.pipeline.ports import Clock
@@ -35,6 +36,8 @@ from workers.telemetry import Metrics
 log = structlog.get_logger()
 _SEND_EVERY_S: Final = 0.4
 _PULSE_S: Final = 0.5
+_HELD_S: Final = 0.25
+"""How often it is looked whether a person's pause is over."""
 _HAND_OVER_S: Final = 4.0
 _LAST_S: Final = 2.0
 
@@ -57,10 +60,12 @@ class Sellers:
         replication_factor: int,
         help_url: str | None,
         check_every_s: float,
+        hold: Hold | None = None,
     ) -> None:
         self._emitter = emitter
         self._clock = clock
         self._metrics = metrics
+        self._hold = hold or NoHold()
         self._session_s = kafka.session_timeout_s
         self._stopping = asyncio.Event()
         self._pulse_at = clock.monotonic()
@@ -111,6 +116,7 @@ class Sellers:
         looker = self._looker
         duties = (
             self._pulse,
+            self._hold.watch,
             self._send_on_time,
             looker.exchange,
             looker.look,
@@ -191,6 +197,10 @@ class Sellers:
         await _or_end(self._fold_batch(number, raw))
 
     async def _fold_batch(self, number: int, raw: list[Any]) -> None:
+        while self._hold.held:
+            if self._stopping.is_set() or number not in self._held.shards:
+                return  # not folded, so not committed: it is read again
+            await self._clock.sleep(_HELD_S)
         shard = self._held.shards.get(number)
         if shard is None:
             return  # it went to another process, which reads this again
