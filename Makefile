@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint mocks model bench bench-sellers chaos chaos-sellers lock schemas clean
+.PHONY: help demo up test lint histories mocks prometheus browser screenshots model bench bench-sellers chaos chaos-sellers lock schemas clean
 
 help: ## what can be done here
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,22 @@ histories: $(READY) ## 20,000 random histories, every invariant checked in each 
 
 mocks: $(READY) ## the card adapter against Stripe's own mock server (needs Go)
 	ANNUL_MOCKS=1 $(BIN)/python -m pytest -m long $(ARGS) tests/contract/test_stripe_mock.py
+
+prometheus: $(READY) ## alert rules and every dashboard's panel against a real Prometheus (fetches Debian's package)
+	ANNUL_PROMETHEUS=1 $(BIN)/python -m pytest -m long $(ARGS) tests/prometheus
+
+CHROMIUM := command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core)
+
+$(VENV)/.browser: $(READY) pyproject.toml
+	$(CHROMIUM)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[browser]"
+	touch $@
+
+browser: $(VENV)/.browser ## the dashboard in a real browser: what operators do, accessibility (installs Debian's chromium)
+	ANNUL_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS) tests/browser
+
+screenshots: $(VENV)/.browser ## every page of the dashboard, light and dark, wide and phone, into .annul/screenshots
+	ANNUL_BROWSER=1 ANNUL_SCREENSHOTS=$${ANNUL_SCREENSHOTS:-.annul/screenshots} $(BIN)/python -m pytest -m browser $(ARGS) tests/browser/test_screenshots.py
 
 model: $(READY) ## every world of the money protocol within wider bounds (ten minutes)
 	ANNUL_MODEL=1 $(BIN)/python -m pytest -m long $(ARGS) tests/model

@@ -36,6 +36,8 @@ class Cancellations(DatabaseHandler):
         await work.store(connection)
         # Last, since many orders share a seller: its row is locked for a moment instead of the whole transaction.
         outcomes = await work.number(connection)
+        if cancelled := work.cancelled():
+            await connection.execute(sql("count_cancellations"), cancelled)
         return [
             Verdict(one.label, (*one.emissions, *(told(outcome, now) for outcome in of_one)), one.fault)
             for one, of_one in zip(work.decisions, outcomes, strict=True)
@@ -98,6 +100,14 @@ class _Work:
         await insert(connection, "ledger_transfers", [row for one in decisions for row in one.transfers])
         # A new refund's id and a conversation's next revision are in them: nobody wrote these rows before.
         await self._agenda.store(connection, fresh=True)
+
+    def cancelled(self) -> int:
+        """How many orders are cancelled now that were not before."""
+        known = self._orders
+        return sum(
+            order.cancelled_at is not None and (order_id not in known or known[order_id].cancelled_at is None)
+            for order_id, order in self._changed_orders.items()
+        )
 
     async def number(self, connection: Any) -> list[list[SellerOutcome]]:
         """Number what counts for sellers and write it: each seller's row is locked, then its next numbers given."""

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from workers.commands import operators
 from workers.commands.calling import EXIT_UNREACHABLE, operator_settings, run, unreachable
+from workers.commands.ops_users import ops
 from workers.pipeline.kafka import OffsetLostError
 from workers.pipeline.offsets import StartRefusedError
 from workers.pipeline.watchdog import EXIT_STUCK, StuckError
@@ -174,6 +175,21 @@ def bench_sellers(
     run(command.run(wishes, as_json=as_json))
 
 
+@bench.command("ops")
+def bench_ops(
+    orders: Annotated[int, typer.Option(min=1_000, max=5_000_000)] = 1_000_000,
+    parked: Annotated[int, typer.Option(min=10, max=500_000, help="as many again were put back or discarded")] = 50_000,
+    sellers: Annotated[int, typer.Option(min=10, max=100_000)] = 10_000,
+    requests: Annotated[int, typer.Option(min=1, max=1_000, help="of each page")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="one line of JSON")] = False,
+) -> None:
+    """Measure the dashboard's pages over a large database: milliseconds, rows read, tables read from end to end."""
+    from workers.commands import bench_ops as command  # noqa: PLC0415
+
+    sizes = {"orders": orders, "parked": parked, "sellers": sellers}
+    run(command.run(sizes=sizes, requests=requests, as_json=as_json))
+
+
 @chaos.command("sellers")
 def chaos_sellers(
     outcomes: Annotated[int, typer.Option(min=1_000, max=5_000_000)] = 200_000,
@@ -213,6 +229,7 @@ def chaos_sellers(
 operators.add_to(app)
 app.add_typer(bench, name="bench")
 app.add_typer(chaos, name="chaos")
+app.add_typer(ops, name="ops")
 
 
 def main() -> None:

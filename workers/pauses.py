@@ -52,12 +52,22 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     probe_at: datetime
     probes: int
     resumed_at: datetime | None
+    by_person: str | None
+    """Who paused it; a probe never ends that, and `detail` is their reason. None: nobody, it failed."""
     lasted_s: float
 
 
 async def read(connection: Any) -> list[Pause]:
     """The latest pause of each provider that ever had one, by name."""
     return [Pause(**row) for row in await connection.fetch(sql("read_pauses"))]
+
+
+async def wake(connection: Any, provider: str, paused_at: datetime) -> int:
+    """Let go on what waited for a provider since then, within the transaction that ends its pause; how many."""
+    woken: int = await connection.fetchval(
+        sql("wake_refunds"), provider, paused_at, _WAKE_ATTEMPTS, _WAKE_UNCERTAIN_BEFORE, _WAKE_AT_MOST, _WAKE_WITHIN
+    )
+    return woken
 
 
 def sign_of(answer: Answer) -> Sign:
@@ -203,15 +213,7 @@ class Pauses:
         async with self._database.transaction() as connection:
             seconds = await connection.fetchval(sql("end_pause"), self._name, paused_at)
             if seconds is not None:
-                woken = await connection.fetchval(
-                    sql("wake_refunds"),
-                    self._name,
-                    paused_at,
-                    _WAKE_ATTEMPTS,
-                    _WAKE_UNCERTAIN_BEFORE,
-                    _WAKE_AT_MOST,
-                    _WAKE_WITHIN,
-                )
+                woken = await wake(connection, self._name, paused_at)
         if seconds is not None:
             self._know(paused=False)
             log.warning("provider.resumed", provider=self._name, seconds=round(seconds, 1), woken=woken)

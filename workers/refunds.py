@@ -3,12 +3,12 @@
 import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import structlog
 from msgspec.structs import replace
 
-from schemas.base import Fault
+from schemas.base import Fault, ProviderName
 from schemas.refunds import RefundAction, RefundDue, RefundFlagged, RefundResult
 from workers.consumers import CONSUMERS
 from workers.domain.emission import Emission
@@ -36,6 +36,14 @@ class Alarm(NamedTuple):
     refund_id: str
 
 
+class Noted(NamedTuple):
+    """What a decision is counted by, once it is recorded."""
+
+    steps: tuple[tuple[str, str], ...]
+    """Provider and state that each step led to."""
+    alarm: Alarm | None
+
+
 class Refunds(DatabaseHandler):
     """Decides results, due rows, flags and people's actions under the lock of their order."""
 
@@ -46,6 +54,7 @@ class Refunds(DatabaseHandler):
         self._policy = policy
         self._randomness = randomness
         self._metrics = metrics or Metrics()
+        self._metrics.expect_alarms(("refund.overpaid", "provider.short_of_funds"), get_args(ProviderName))
 
     async def record(self, connection: Any, batch: Sequence[Incoming], now: datetime) -> Sequence[Verdict]:
         """One verdict a message."""
@@ -58,10 +67,13 @@ class Refunds(DatabaseHandler):
         return verdicts
 
     def perform(self, effects: Iterable[Any]) -> None:
-        """Raise the alarms, now that what they are about is recorded."""
-        for alarm in effects:
-            self._metrics.alarm(alarm.event, alarm.provider)
-            log.error(alarm.event, provider=alarm.provider, refund_id=alarm.refund_id)
+        """Count the steps and raise the alarms, now that what they are about is recorded."""
+        for noted in effects:
+            for provider, state in noted.steps:
+                self._metrics.transition(provider, state)
+            if (alarm := noted.alarm) is not None:
+                self._metrics.alarm(alarm.event, alarm.provider)
+                log.error(alarm.event, provider=alarm.provider, refund_id=alarm.refund_id)
 
 
 class _Work:
@@ -104,7 +116,7 @@ class _Work:
         if decision.refused is not None:
             return Verdict("refused", emissions)
         moved = decision.changed or emissions or decision.later or decision.facts
-        return Verdict("applied" if moved else "stale", emissions, effect=_alarm(said, refund, decision))
+        return Verdict("applied" if moved else "stale", emissions, effect=_noted(said, refund, decision))
 
     def _fault(self, refund: Refund | None, said: Any) -> Fault | None:
         if refund is None or refund.order_id != said.order_id:
@@ -128,6 +140,14 @@ class _Work:
             return []
         self.rows.change_order(settled)
         return [told]
+
+
+def _noted(said: Any, before: Refund, decision: RefundDecision) -> Noted | None:
+    told = (decision.refund, decision.successor, decision.created)
+    providers = {one.refund_id: one.provider for one in told if one is not None}
+    steps = tuple((providers[step.refund_id], step.state) for step in decision.steps)
+    alarm = _alarm(said, before, decision)
+    return Noted(steps, alarm) if steps or alarm is not None else None
 
 
 def _alarm(said: Any, before: Refund, decision: RefundDecision) -> Alarm | None:

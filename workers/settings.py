@@ -77,7 +77,21 @@ class Settings(BaseSettings):
     stuck_after_s: Seconds = 60.0
     health_host: str = "127.0.0.1"
     health_port: Port = 0
+    ops_host: str = "127.0.0.1"
     ops_port: Port = 8080
+    ops_users_file: str | None = None
+    ops_behind_tls: bool = False
+    ops_url: str | None = None
+    ops_oidc_issuer: str | None = None
+    ops_oidc_client_id: str | None = None
+    ops_oidc_client_secret: SecretStr | None = None
+    ops_oidc_name_claim: Annotated[str, Field(min_length=1, max_length=128)] = "sub"
+    ops_oidc_roles_claim: Annotated[str, Field(min_length=1, max_length=128)] = "groups"
+    ops_oidc_viewers: Annotated[str, Field(min_length=1, max_length=128)] = "annul-viewers"
+    ops_oidc_operators: Annotated[str, Field(min_length=1, max_length=128)] = "annul-operators"
+    ops_oidc_approvers: Annotated[str, Field(min_length=1, max_length=128)] = "annul-approvers"
+    ops_session_idle: PositiveDuration = timedelta(hours=2)
+    ops_session_longest: PositiveDuration = timedelta(hours=12)
     webhooks_host: str = "127.0.0.1"
     webhooks_port: Port = 8081
     webhooks_per_s: Annotated[float, Gt(0), Le(100_000)] = 200.0
@@ -96,6 +110,15 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if not parts.hostname or parts.path or parts.query:
             raise ValueError("must be a base URL with a host and without a path")
+        return value
+
+    @field_validator("ops_url", "ops_oidc_issuer")
+    @classmethod
+    def _is_secure(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://none")
+        local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
+        if not parts.hostname or parts.query or parts.fragment or not (parts.scheme == "https" or local):
+            raise ValueError("must be an https:// address (http:// on this machine alone)")
         return value
 
     @field_validator("database_url")

@@ -6,6 +6,7 @@ from datetime import timedelta
 import structlog
 
 from workers.pipeline.emit import Emitter
+from workers.pipeline.holding import Hold, NoHold
 from workers.pipeline.messages import unpack_one
 from workers.pipeline.ports import Clock
 from workers.store.database import Database, columns, is_passing
@@ -26,13 +27,21 @@ class Timers:
     name = "timers"
 
     def __init__(
-        self, database: Database, emitter: Emitter, clock: Clock, metrics: Metrics, *, drain_s: float = _DRAIN_S
+        self,
+        database: Database,
+        emitter: Emitter,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        drain_s: float = _DRAIN_S,
+        hold: Hold | None = None,
     ) -> None:
         self._database = database
         self._emitter = emitter
         self._clock = clock
         self._metrics = metrics
         self._drain_s = drain_s
+        self._hold = hold or NoHold()
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -43,16 +52,18 @@ class Timers:
     async def run(self) -> None:
         """Until `stop`; what fires then has a while to be sent and marked, else somebody sends it again."""
         work = asyncio.create_task(self._work())
+        holding = asyncio.create_task(self._hold.watch())
         give_up = asyncio.create_task(self._give_up_late())
         try:
-            await asyncio.wait((work, give_up), return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                work.result()
+            await asyncio.wait((work, holding, give_up), return_when=asyncio.FIRST_COMPLETED)
+            for task in (work, holding):
+                if task.done():
+                    task.result()
         finally:
             self.stop()
-            work.cancel()
-            give_up.cancel()
-            _, hung = await asyncio.wait((work,), timeout=_GIVE_UP_S)
+            for task in (work, holding, give_up):
+                task.cancel()
+            _, hung = await asyncio.wait((work, holding), timeout=_GIVE_UP_S)
             if hung:
                 self._database.abandon()
 
@@ -64,10 +75,11 @@ class Timers:
         wait_s = 0.2
         while not self._stopping.is_set():
             try:
-                fired = await self.fire()
+                # A person's pause lets nothing more be claimed; who is paused is ready all the same.
+                fired = 0 if self._hold.held else await self.fire()
                 self.ready.set()
                 if fired < _BATCH:
-                    await self._clock.sleep(await self._idle_s())
+                    await self._clock.sleep(_LONGEST_SLEEP_S if self._hold.held else await self._idle_s())
                 wait_s = 0.2
             except Exception as error:
                 if not is_passing(error):
@@ -85,7 +97,8 @@ class Timers:
         await self._emitter.emit([unpack_one(row["message"]) for row in rows])
         marks = [(row["schedule_id"], row["revision"], row["due_at"]) for row in rows]
         await self._database.execute("mark_fired", *columns(marks, 3))
-        self._metrics.fired(len(rows))
+        now = self._clock.now()
+        self._metrics.fired([max((now - row["due_at"]).total_seconds(), 0.0) for row in rows])
         return len(rows)
 
     async def _idle_s(self) -> float:

@@ -22,6 +22,7 @@ from workers.pauses import Pauses
 from workers.payouts import Payouts
 from workers.pipeline.clock import SystemClock
 from workers.pipeline.emit import Emitter
+from workers.pipeline.holding import Hold, PersonsHold
 from workers.pipeline.kafka import KafkaConsumer, KafkaProducer
 from workers.pipeline.messages import Handler
 from workers.pipeline.run import Limits, Pipeline
@@ -95,12 +96,13 @@ class Process:
         topics = [topic.name for topic in handler.topics]
         kafka = self.settings.kafka(self.settings.instance_id)
         group = group_of(handler.name, self.settings.topic_prefix)
+        database = self.database()
         return Pipeline(
             group,
             handler,
             KafkaConsumer(kafka, group, topics),
             emitter or self.emitter(),
-            self.database(),
+            database,
             self.clock,
             self.metrics,
             prefix=self.settings.topic_prefix,
@@ -111,7 +113,12 @@ class Process:
                 # A group that lost a member deals its partitions again only once that one's session has run out.
                 renew_after_s=max(self.settings.stuck_after_s / 3, self.settings.kafka_session_timeout_s * 1.5),
             ),
+            hold=self.hold(handler.name, database),
         )
+
+    def hold(self, worker: str, database: Database) -> Hold:
+        """Whether a person paused a worker."""
+        return PersonsHold(worker, database, self.clock)
 
     def adapter(self, provider: Callable[[AiohttpTransport], Provider]) -> Pipeline:
         """A provider's adapter on its way."""
@@ -223,7 +230,9 @@ def _notifications(process: Process) -> Worker:
 
 
 def _timers(process: Process) -> Worker:
-    return Timers(process.database(), process.emitter(), process.clock, process.metrics)
+    database = process.database()
+    hold = process.hold("timers", database)
+    return Timers(database, process.emitter(), process.clock, process.metrics, hold=hold)
 
 
 def _sellers(process: Process) -> Worker:
@@ -231,9 +240,10 @@ def _sellers(process: Process) -> Worker:
 
     given = process.settings
     process.routes += seller_routes(process.database(2), partitions=given.topic_partitions)
+    database = process.database()
     return Sellers(
         given.kafka(given.instance_id),
-        process.database(),
+        database,
         process.emitter(),
         process.clock,
         process.metrics,
@@ -242,7 +252,14 @@ def _sellers(process: Process) -> Worker:
         replication_factor=given.topic_replication_factor,
         help_url=given.help_url,
         check_every_s=given.sellers_check_every.total_seconds(),
+        hold=process.hold("sellers", database),
     )
+
+
+def _ops(process: Process) -> Worker:
+    from workers.ops.assembly import assemble  # noqa: PLC0415 - a web server and templates; only here
+
+    return assemble(process.settings, process.metrics)
 
 
 def _webhooks(process: Process) -> Worker:
@@ -295,4 +312,5 @@ WORKERS: dict[str, Callable[[Process], Worker]] = {
     "notifications": _notifications,
     "webhooks": _webhooks,
     "reconcile": _reconcile,
+    "ops": _ops,
 }

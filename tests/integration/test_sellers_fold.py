@@ -75,7 +75,9 @@ async def test_an_outcome_that_nobody_decided_is_parked_and_not_counted(arena: S
     assert sorted(reasons) == sorted(await arena.parked())
     assert reasons.count("unknown_outcome") == 1
     assert parked[0].key == b"sel_a"
-    assert running.counted("annul_messages_total", topic=OUTCOMES, label="parked") == 3
+    await arena.until(
+        lambda: running.counted("annul_messages_total", topic=OUTCOMES, label="parked") == 3, "all are counted"
+    )
 
 
 async def test_an_outcome_in_a_wrong_partition_counts_once_and_where_it_belongs(arena: SellersGround) -> None:

@@ -80,8 +80,12 @@ async def test_outcomes_that_never_came_are_found(arena: SellersGround) -> None:
     running = await arena.start(check_every_s=0.3)
     await arena.tell(*arena.some("sel_a", 1, 3))
     await arena.right()
+    # On a slow machine what was just told may have been on its way for too long as well.
+    alarms = running.counted(ALARMS, event="statistics.outcomes_lost")
     await arena.record(arena.outcome("sel_a"), *arena.some("sel_new", 1, 1))
     await arena.right()
-    await arena.until(lambda: running.counted(ALARMS, event="statistics.outcomes_lost") == 2, "two sellers are told of")
+    await arena.until(
+        lambda: running.counted(ALARMS, event="statistics.outcomes_lost") >= alarms + 2, "two sellers are told of"
+    )
     await arena.tell(arena.outcome("sel_new"))
     await arena.right()

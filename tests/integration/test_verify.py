@@ -20,6 +20,10 @@ LATE_CLOSE = """INSERT INTO scheduled_messages
                 SELECT (jsonb_populate_record(s, '{"schedule_id": "chat.close:cnv_free:9", "revision": 9}')).*
                   FROM scheduled_messages AS s WHERE schedule_id = 'chat.close:cnv_free:3'"""
 LOOP = "('ord_free_no_more', 'loop', NULL, 'loop', 'suspense', 'suspense', 1, 'EUR', now())"
+OLD_WORD = """
+INSERT INTO chat_interventions
+SELECT conversation_id, revision - 1, 'withdrawn', 'ord_free', now(), NULL, 'Ada', 'overtaken', now() FROM conversations
+"""
 NO_TIME_CHECK = "ALTER TABLE scheduled_messages DROP CONSTRAINT scheduled_messages_check"
 
 # What was done to the data, which check tells of it, and of what it tells.
@@ -86,6 +90,14 @@ BREAKS: list[tuple[str, str, Sequence[str]]] = [
     ("i6_close_is_scheduled", "cnv_free", ["UPDATE scheduled_messages SET state = 'withdrawn'"]),
     ("i6_close_is_scheduled", "cnv_free", ["UPDATE scheduled_messages SET due_at = due_at - interval '1 s'"]),
     ("i6_close_is_scheduled", "cnv_free", ["UPDATE conversations SET close_at = NULL, scheduled_revision = NULL"]),
+    (
+        "i6_close_is_scheduled",
+        "cnv_free",
+        [
+            "UPDATE conversations SET close_at = NULL, scheduled_revision = NULL",
+            OLD_WORD,
+        ],
+    ),
     (
         "i6_close_is_scheduled",
         "cnv_free",

@@ -12,6 +12,7 @@ from kit.members import Client
 from workers.consumers import group_of
 from workers.pipeline.clock import SystemClock
 from workers.pipeline.emit import Emitter
+from workers.pipeline.holding import Hold
 from workers.pipeline.messages import Handler
 from workers.pipeline.ports import Clock
 from workers.pipeline.run import Limits, Pipeline
@@ -57,7 +58,7 @@ class Process:
         await self.crash()
 
     def pipeline(
-        self, handler: Handler, *, limits: Limits = LIMITS, watchdog: Watchdog | None = None
+        self, handler: Handler, *, limits: Limits = LIMITS, watchdog: Watchdog | None = None, hold: Hold | None = None
     ) -> "asyncio.Task[None]":
         """Start a handler on its way; the task that runs it."""
         group = group_of(handler.name)
@@ -72,12 +73,13 @@ class Process:
             self.metrics,
             limits=limits,
             watchdog=watchdog,
+            hold=hold,
         )
         return self._start(made)
 
-    def timers(self, drain_s: float = 2.0) -> "asyncio.Task[None]":
+    def timers(self, drain_s: float = 2.0, hold: Hold | None = None) -> "asyncio.Task[None]":
         """Start the worker `timers`; the task that runs it."""
-        return self._start(Timers(self.database, self.emitter, self.clock, self.metrics, drain_s=drain_s))
+        return self._start(Timers(self.database, self.emitter, self.clock, self.metrics, drain_s=drain_s, hold=hold))
 
     def _start(self, worker: Pipeline | Timers) -> "asyncio.Task[None]":
         self.workers.append(worker)

@@ -16,6 +16,7 @@ import click
 import pytest
 import typer
 import yaml
+from kit.dashboard import users_file
 from pydantic import SecretStr
 
 from schemas.topics import CATALOGUE
@@ -34,6 +35,7 @@ FILLED = {
     "ANNUL_PAYPAL_CLIENT_SECRET": "word",
     "ANNUL_STRIPE_WEBHOOK_SECRET": "word",
     "ANNUL_PAYPAL_WEBHOOK_ID": "id",
+    "OPS_USERS_FILE": "./ops-users",
 }
 
 
@@ -91,8 +93,11 @@ def test_every_worker_has_a_service_of_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", WORKERS)
-async def test_service_has_what_its_worker_needs(name: str, only: Any) -> None:
-    environment = worker_services()[name]["environment"]
+async def test_service_has_what_its_worker_needs(name: str, only: Any, tmp_path: Path) -> None:
+    environment = dict(worker_services()[name]["environment"])
+    if (inside := environment.get("ANNUL_OPS_USERS_FILE")) is not None:
+        assert worker_services()[name]["volumes"] == [f"{FILLED['OPS_USERS_FILE']}:{inside}:ro"]
+        environment["ANNUL_OPS_USERS_FILE"] = str(users_file(tmp_path, ada="operator"))
     unknown = {key.removeprefix(PREFIX).lower() for key in environment} - Settings.model_fields.keys()
     assert not unknown, "settings that nobody reads"
     WORKERS[name](Process(only(environment)))
@@ -109,8 +114,8 @@ def test_services_of_workers_are_run_as_they_should_be() -> None:
         assert (one["read_only"], one["cap_drop"]) == (True, ["ALL"]), name
         assert one["environment"]["ANNUL_HEALTH_PORT"] in one["expose"], name
         assert "healthcheck" not in one, "the image's own"
-        doors = ["127.0.0.1:8081:8081"] if name == "webhooks" else []
-        assert one.get("ports", []) == doors, "health has no login: it stays inside"
+        doors = {"webhooks": ["127.0.0.1:8081:8081"], "ops": ["127.0.0.1:8080:8080"]}
+        assert one.get("ports", []) == doors.get(name, []), "health has no login: it stays inside"
 
 
 def test_image_is_built_once_and_before_the_workers() -> None:
@@ -352,9 +357,12 @@ def test_settings_table_has_every_setting_and_its_default() -> None:
     }
 
 
+_NO_WORDS = {"kafka_sasl_mechanism", "kafka_ca_file", "ops_users_file"}
+
+
 async def test_settings_table_says_who_needs_what(only: Any) -> None:
     unset = {name for name, field in Settings.model_fields.items() if told(field.default) == "-"}
-    filled = {PREFIX + name.upper(): "word" for name in unset - {"kafka_sasl_mechanism", "kafka_ca_file"}}
+    filled = {PREFIX + name.upper(): "word" for name in unset - _NO_WORDS}
     filled |= {name: f"postgresql://{name}" if "DATABASE" in name else "http://x" for name in filled if "_URL" in name}
     filled["ANNUL_KAFKA_BOOTSTRAP_SERVERS"] = "kafka:9092"
     found = {}
@@ -424,7 +432,7 @@ def test_commands_that_are_told_exist(name: str) -> None:
         assert {word for word in words if word.startswith("--")} <= known, words
 
 
-@pytest.mark.parametrize("name", ["README.md", "RUNBOOK.md", "settings.md"])
+@pytest.mark.parametrize("name", ["README.md", "RUNBOOK.md", "settings.md", "metrics.md"])
 def test_links_lead_somewhere(name: str) -> None:
     text = (DEPLOY / name).read_text()
     for target in re.findall(r"\]\(([^)]+)\)", text):

@@ -38,6 +38,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str | None = None
     revision: int | None = None
     """The refund's, as the person saw it; None: as it is now."""
+    key: str | None = None
+    """Of a form that may be sent twice: the second time finds what the first one asked for."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +57,16 @@ async def ask(connection: Any, rules: Rules, wish: Wish) -> Asked:
     actor, reason, evidence = the_name(wish.actor), the_reason(wish.reason), the_evidence(wish.evidence)
     async with connection.transaction():
         shown = await play(connection, rules, wish.refund_id, wish.kind, evidence=evidence, revision=wish.revision)
+        # The order is locked from here on. What the first copy of a form asked for may have moved the refund since.
+        if wish.key is not None and (first := await _asked_with(connection, wish, actor)) is not None:
+            return Asked(action=first, preview=shown)
         if shown.refused is not None:
             raise ActionError(shown.refused, f"refund {wish.refund_id}")
         like = await connection.fetch(sql("read_like_actions"), wish.refund_id, shown.revision, wish.kind)
         if open_ := [one["action_id"] for one in like if one["outcome"] is None]:
             raise ActionError("already_asked", f"action {open_[0]}")
         action = ManualAction(
-            action_id=derived("act", wish.refund_id, str(shown.revision), wish.kind, str(len(like))),
+            action_id=_keyed_id(wish) or derived("act", wish.refund_id, str(shown.revision), wish.kind, str(len(like))),
             refund_id=wish.refund_id,
             order_id=shown.order_id,
             kind=wish.kind,
@@ -150,6 +155,16 @@ async def outcome_of(
         if action.outcome is not None or time() >= until:
             return action
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _asked_with(connection: Any, wish: Wish, actor: str) -> ManualAction | None:
+    """What the same person asked for with the same form before."""
+    row = await connection.fetchrow(sql("read_action"), _keyed_id(wish))
+    return ManualAction(**row) if row is not None and row["actor"] == actor else None
+
+
+def _keyed_id(wish: Wish) -> str | None:
+    return None if wish.key is None else derived("act", "by form", wish.actor, wish.refund_id, wish.kind, wish.key)
 
 
 async def _lock(connection: Any, action_id: str) -> ManualAction:

@@ -17,7 +17,7 @@ async def list_(settings: Settings, *, as_json: bool) -> bool:
         return True
     out = console()
     if found:
-        headings = ("provider", "now", "why", "detail", "paused at (UTC)", "lasted", "probes", "next probe (UTC)")
+        headings = ("provider", "now", "why", "detail", "by", "paused at (UTC)", "lasted", "probes", "next probe (UTC)")
         out.print(table("The latest pause of each provider", headings, map(_row, found), numbers=("lasted", "probes")))
     else:
         out.print("No provider was ever paused.")
@@ -30,8 +30,9 @@ def _row(one: pauses.Pause) -> tuple[Any, ...]:
         "paused" if one.paused else "open",
         one.code,
         one.detail,
+        one.by_person,
         one.paused_at,
         f"{one.lasted_s:.0f} s",
         one.probes,
-        one.probe_at if one.paused else None,
+        one.probe_at if one.paused and one.by_person is None else None,
     )

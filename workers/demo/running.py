@@ -12,7 +12,7 @@ from typing import Self
 
 import aiohttp
 
-from workers.local.ports import free_port
+from workers.local.ports import free_port, is_free
 from workers.local.stack import LocalStack
 from workers.settings import Settings
 from workers.store.migrate import migrate
@@ -44,6 +44,7 @@ class RunningAnnul:
         keep_logs: bool = False,
     ) -> None:
         self._defaults = dict(defaults)
+        self._kind = kind
         self._simulation = dict(simulation or {})
         given = Settings.read()
         self.stack = LocalStack(
@@ -82,6 +83,7 @@ class RunningAnnul:
         for name, value in {**self._defaults, **own}.items():
             self.environment[name] = os.environ.get(name) or value
         self.environment.update(_webhook_settings())
+        self.environment["ANNUL_OPS_PORT"] = _ops_port(self._kind)
         self.environment.update(await self._start_providers())
         settings = self.settings()
         await migrate(settings.database_url.get_secret_value())
@@ -165,6 +167,15 @@ def _webhook_settings() -> dict[str, str]:
         # Where the providers are others, too: without any secret the worker `webhooks` doesn't start.
         given["ANNUL_STRIPE_WEBHOOK_SECRET"] = _SIGNING_SECRET
     return given
+
+
+def _ops_port(kind: str) -> str:
+    """Where the dashboard is: where people look for it, unless somebody else is there or it is a test's."""
+    port = os.environ.get("ANNUL_OPS_PORT")
+    if port and int(port):
+        return port
+    usual = Settings.model_fields["ops_port"].default
+    return str(usual if kind != "test" and is_free(usual) else free_port())
 
 
 def _text_of(file: Path) -> str | None:

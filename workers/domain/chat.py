@@ -1,7 +1,7 @@
 """When a conversation closes (SPEC R4, §5)."""
 
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -10,6 +10,20 @@ from schemas.topics import CHATS_COMMANDS
 from workers.domain.emission import Emission, Later, emission
 from workers.domain.order_types import Conversation
 from workers.domain.policy import ChatPolicy
+
+LONGEST: Final = timedelta(days=365)
+"""How far from now a person may put a close."""
+EXTENDED: Final = "extended"
+WITHDRAWN: Final = "withdrawn"
+"""Of a word that a person caused: why the close moved, or went."""
+
+
+class ChatRefusedError(Exception):
+    """A person may not do this to a chat. `code` is stable."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class ChatDecision(NamedTuple):
@@ -43,9 +57,59 @@ def note_cancelled(
         return ChatDecision(chat, _announce(chat, order_id, now))
     chat = replace(chat, cancelled_order=order_id, cancelled_at=cancelled_at)
     close_at = cancelled_at + policy.open_for
+    if chat.close_at is not None:
+        close_at = max(close_at, chat.close_at)  # a person may have promised more
     if _outlived(chat):
         return _withdraw(chat, order_id, close_at, now)
     return _schedule(chat, order_id, close_at, now, policy)
+
+
+def extend(chat: Conversation, close_at: datetime, now: datetime, policy: ChatPolicy) -> ChatDecision:
+    """A person lets a chat close later than announced; never earlier: both sides were promised that time (SPEC R4).
+
+    Who was reminded already reads the new deadline from the word that moves it. Raises ChatRefusedError.
+    """
+    order_id, before = _closing(chat, now)
+    if close_at <= before:
+        raise ChatRefusedError("not_later")
+    if close_at > now + LONGEST:
+        raise ChatRefusedError("too_late")
+    first = chat.revision + 1
+    later = [_later(chat, order_id, "chat.close", close_at, close_at, first + 2)]
+    if close_at - policy.remind_before > now:
+        remind_at = close_at - policy.remind_before
+        later.append(_later(chat, order_id, "chat.closing_soon", remind_at, close_at, first + 1))
+    extended = replace(chat, close_at=close_at, scheduled_revision=first, revision=first + 2)
+    told = _command(extended, order_id, "chat.close_scheduled", close_at, first, now, reason=EXTENDED)
+    later.append(_at_once(told, extended, first, now))
+    return ChatDecision(extended, (), tuple(later), _pending(chat))
+
+
+def withdraw(chat: Conversation, now: datetime) -> ChatDecision:
+    """A person lets a chat stay open. Raises ChatRefusedError."""
+    order_id, before = _closing(chat, now)
+    withdrawn = replace(chat, close_at=None, scheduled_revision=None, revision=chat.revision + 1)
+    last = withdrawn.revision
+    told = _command(withdrawn, order_id, "chat.close_withdrawn", before, last, now, reason=WITHDRAWN)
+    return ChatDecision(withdrawn, (), (_at_once(told, withdrawn, last, now),), _pending(chat))
+
+
+def close_id(chat: Conversation) -> str | None:
+    """The schedule id of the close that stands."""
+    return _pending(chat)[-1] if chat.scheduled_revision is not None else None
+
+
+def _closing(chat: Conversation, now: datetime) -> tuple[str, datetime]:
+    """The order and deadline of a close that is to come. Raises ChatRefusedError."""
+    if chat.close_at is None or chat.cancelled_order is None:
+        raise ChatRefusedError("not_closing")
+    if chat.close_at <= now:
+        raise ChatRefusedError("closed")
+    return chat.cancelled_order, chat.close_at
+
+
+def _at_once(told: Emission, chat: Conversation, revision: int, now: datetime) -> Later:
+    return Later(_schedule_id(told.type, chat.conversation_id, revision), chat.conversation_id, now, revision, told)
 
 
 def _outlived(chat: Conversation) -> bool:

@@ -17,6 +17,9 @@ from schemas.topics import CATALOGUE
 MOST_SHOWN_BYTES: Final = 256 * 1024
 _FREE_TEXT: Final = frozenset({"reason", "message"})
 _ENVELOPE: Final = frozenset({"specversion", "id", "source", "type", "time", "datacontenttype", "traceparent"})
+_LINE: Final = 16
+_SPACE: Final = 0x20
+_DELETE: Final = 0x7F
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/+-]{1,128}\Z")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}\Z")
 _HEADER: Final = re.compile(r"[A-Za-z0-9_.:/+;= -]{1,300}\Z")
@@ -50,6 +53,33 @@ def shown_value(value: bytes | None) -> Any:
         return _masked(json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number), "")
     except (ValueError, RecursionError):
         return None
+
+
+def shown_bytes(value: bytes, most: int) -> list[tuple[str, str, str]]:
+    """Offset, hex and text of the first `most` bytes, sixteen a line. Letters and digits are masked, whatever the
+    alphabet: what is left is the shape, and every byte that is no text at all.
+    """
+    start = value[:most]
+    masks = _letters(start)
+    lines = []
+    for at in range(0, len(start), _LINE):
+        part = range(at, min(at + _LINE, len(start)))
+        code = " ".join("··" if masks[place] else f"{start[place]:02x}" for place in part)
+        lines.append((f"{at:06x}", code, "".join(_sign(start[place], hidden=masks[place]) for place in part)))
+    return lines
+
+
+def _letters(raw: bytes) -> list[bool]:
+    """Of each byte, whether it is part of a letter or digit."""
+    masks: list[bool] = []
+    for sign in raw.decode(errors="surrogateescape"):
+        stray = "\udc80" <= sign <= "\udcff"
+        masks += [sign.isalnum() or (not stray and not sign.isascii())] * (1 if stray else len(sign.encode()))
+    return masks
+
+
+def _sign(byte: int, *, hidden: bool) -> str:
+    return "·" if hidden else chr(byte) if _SPACE <= byte < _DELETE else "."
 
 
 class _Number(str):

@@ -45,6 +45,7 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     notices: list[Any]
     waits: list[Any]
     transfers: list[Any]
+    payouts: list[Any]
     conversation: Conversation | None
     chat_schedule: list[Scheduled]
     outcomes: list[Any]

@@ -29,7 +29,7 @@ _RECORDS_AT_ONCE: Final = 50
 _ROOM_FOR_THE_MARK: Final = 4096
 """What a redriven record may grow by: the header that says where it was parked, and Kafka's own framing."""
 
-_UNFIT: Final = {
+UNFIT: Final = {
     "unknown_topic": "it is not of a topic that Annul reads",
     "too_large": "its topic's limit leaves no room for the mark of a redriven message",
 }
@@ -43,6 +43,17 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, ...] | None = None
     reason: str | None = None
     topic: str | None = None
+    since: datetime | None = None
+    """Parked then or later."""
+
+
+class MoreMatchError(Exception):
+    """More messages are meant by now than were seen when it was decided."""
+
+    def __init__(self, seen: int, matched: int) -> None:
+        super().__init__(f"{matched} match now, and {seen} were seen")
+        self.seen = seen
+        self.matched = matched
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +86,7 @@ async def list_parked(
     """The youngest of them, and how many there are."""
     async with snapshot(settings) as connection:
         rows = await connection.fetch(
-            sql("list_parked"), status, which.reason, _topics(settings, which.topic), limit, since
+            sql("list_parked"), status, which.reason, topics_of(settings, which.topic), limit, since
         )
     total = rows[0]["total"] if rows else 0
     return {"total": total, "parked": [_without(row, "total") for row in rows]}
@@ -84,12 +95,17 @@ async def list_parked(
 async def show_parked(settings: Settings, parked_id: str) -> dict[str, Any] | None:
     """One message with all that is known of it, personal content masked; None where there is none of that id."""
     async with snapshot(settings) as connection:
-        row = await connection.fetchrow(sql("read_parked"), parked_id)
-        if row is None:
-            return None
-        earlier = await connection.fetch(sql("read_parked_history"), parked_id)
-        again = await connection.fetch(sql("read_parked_again"), parked_id)
-        sends = await connection.fetch(sql("read_redrives"), parked_id)
+        return await show_parked_on(connection, parked_id)
+
+
+async def show_parked_on(connection: Any, parked_id: str) -> dict[str, Any] | None:
+    """The same on a connection that sees one moment."""
+    row = await connection.fetchrow(sql("read_parked"), parked_id)
+    if row is None:
+        return None
+    earlier = await connection.fetch(sql("read_parked_history"), parked_id)
+    again = await connection.fetch(sql("read_parked_again"), parked_id)
+    sends = await connection.fetch(sql("read_redrives"), parked_id)
     key, value, headers = row["key"], row["value"], unpack_headers(row["headers"])
     return {
         **_without(row, "key", "value", "headers"),
@@ -109,17 +125,27 @@ async def read_raw(settings: Settings, parked_id: str) -> tuple[bytes | None] | 
     return (row["value"],) if row else None
 
 
-async def redrive(settings: Settings, which: Which, *, limit: int, dry_run: bool, by: str = NOBODY) -> Change:
-    """Put messages back on their topics, the oldest first. The audit chain says who did."""
+async def redrive(
+    settings: Settings, which: Which, *, limit: int, dry_run: bool, by: str = NOBODY, seen: int | None = None
+) -> Change:
+    """Put messages back on their topics, the oldest first. The audit chain says who did.
+
+    `seen`: how many were meant when it was decided. Raises MoreMatchError where there are more by now.
+    """
     topics = [settings.topic_prefix + topic.name for topic in CATALOGUE if topic is not PARKED]
     most_bytes = min(topic.max_message_bytes for topic in CATALOGUE) - _ROOM_FOR_THE_MARK
     fit = Fit(topics=topics, most_bytes=most_bytes)
-    return await _change(settings, which, "redriven", fit, by, limit=limit, dry_run=dry_run)
+    return await _change(settings, which, "redriven", fit, by, limit=limit, dry_run=dry_run, seen=seen)
 
 
-async def discard(settings: Settings, which: Which, *, why: str, limit: int, dry_run: bool, by: str = NOBODY) -> Change:
-    """Give messages up, the oldest first; they stay on record with the reason. The audit chain says who did."""
-    return await _change(settings, which, "discarded", Fit(), by, limit=limit, dry_run=dry_run, why=why)
+async def discard(
+    settings: Settings, which: Which, *, why: str, limit: int, dry_run: bool, by: str = NOBODY, seen: int | None = None
+) -> Change:
+    """Give messages up, the oldest first; they stay on record with the reason. The audit chain says who did.
+
+    Raises MoreMatchError, as `redrive`.
+    """
+    return await _change(settings, which, "discarded", Fit(), by, limit=limit, dry_run=dry_run, why=why, seen=seen)
 
 
 async def _change(
@@ -132,11 +158,15 @@ async def _change(
     limit: int,
     dry_run: bool,
     why: str | None = None,
+    seen: int | None = None,
 ) -> Change:
     ids = list(dict.fromkeys(which.ids)) if which.ids is not None else None
-    filters = (ids, which.reason, _topics(settings, which.topic))
+    filters = (ids, which.reason, topics_of(settings, which.topic), which.since)
     async with connected(settings) as connection, connection.transaction():
         counted = await connection.fetch(sql("count_parked"), *filters)
+        matched = sum(row["count"] for row in counted)
+        if seen is not None and matched > seen:
+            raise MoreMatchError(seen, matched)
         unfit = await connection.fetch(sql("find_unfit_parked"), *filters, fit.topics, fit.most_bytes)
         chosen = []
         if not dry_run:
@@ -147,7 +177,6 @@ async def _change(
         left = set(ids or ()) - {row["parked_id"] for row in chosen}
         statuses = await connection.fetch(sql("read_parked_status"), list(left), fit.topics, fit.most_bytes)
         await append(connection, [_entry(row, action, actor, why) for row in chosen])
-    matched = sum(row["count"] for row in counted)
     by = [dict(row) for row in counted] if dry_run or len(chosen) == matched else _tally(chosen)
     return Change(
         action=action,
@@ -190,7 +219,8 @@ def _keys(rows: Sequence[Any]) -> tuple[list[str], list[str]]:
     return [row["parked_id"] for row in rows], [row["topic_id"] for row in rows]
 
 
-def _topics(settings: Settings, topic: str | None) -> list[str] | None:
+def topics_of(settings: Settings, topic: str | None) -> list[str] | None:
+    """A topic's names, with and without the prefix; None of none."""
     return None if topic is None else [topic, settings.topic_prefix + topic]
 
 
@@ -201,7 +231,7 @@ def _tally(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _unfit(rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
     for row in rows:
-        yield {"topic": row["topic"], "count": row["count"], "why": _UNFIT[row["unfit"]]}
+        yield {"topic": row["topic"], "count": row["count"], "why": UNFIT[row["unfit"]]}
 
 
 def _left(ids: Sequence[str], rows: Sequence[Any], *, dry_run: bool) -> Iterator[dict[str, Any]]:
@@ -214,7 +244,7 @@ def _left(ids: Sequence[str], rows: Sequence[Any], *, dry_run: bool) -> Iterator
         elif row["status"] != "parked":
             why = f"it was {row['status']} {_at(row['status_at'])}"
         elif row["unfit"]:
-            why = _UNFIT[row["unfit"]]
+            why = UNFIT[row["unfit"]]
         elif dry_run:
             continue
         else:

@@ -16,6 +16,20 @@ from workers.store.queries import sql
 MOST_ROWS: Final = 2000
 """Of one kind and order: answers, claims, steps, actions, chat messages, parked messages."""
 
+_BOUNDED: Final = (
+    "attempts",
+    "observations",
+    "steps",
+    "facts",
+    "actions",
+    "disputes",
+    "notices",
+    "transfers",
+    "payouts",
+    "chat_schedule",
+    "parked",
+)
+
 State = Literal["unknown", "placed", "accepted", "delivered", "completed", "cancelled", "in_review", "refunded"]
 """
 `unknown`: something was said of it, but neither that it was placed nor any later step.
@@ -54,7 +68,15 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What people asked for; their reasons are left out."""
     chat: Chat | None
     ledger: list[dict[str, Any]]
+    payouts: list[dict[str, Any]]
+    """What was decided of the payouts that were asked for."""
+    notices: list[dict[str, Any]]
+    """What client and seller were told; the texts themselves went to Kafka and are not kept."""
+    parked: list[dict[str, Any]]
+    """Messages about the order that could not be processed; their bytes are left out."""
     timeline: list[Step]
+    cut: bool
+    """Of something there is more than `MOST_ROWS`; the first ones are here."""
 
 
 async def tell_story(settings: Settings, order_id: str) -> Story | None:
@@ -63,7 +85,12 @@ async def tell_story(settings: Settings, order_id: str) -> Story | None:
     Raises OSError, TimeoutError or asyncpg.PostgresError where the database can't be asked.
     """
     async with snapshot(settings) as connection:
-        material = await _load(connection, order_id)
+        return await tell_story_on(connection, order_id)
+
+
+async def tell_story_on(connection: Any, order_id: str) -> Story | None:
+    """The same on a connection on which everything is read as of one moment."""
+    material = await _load(connection, order_id)
     if material.order == Order(order_id=order_id) and not material.parked:
         return None
     order, refunds = material.order, material.refunds
@@ -79,7 +106,11 @@ async def tell_story(settings: Settings, order_id: str) -> Story | None:
         actions=[dict(action) for action in material.actions],
         chat=_chat_of(material),
         ledger=[dict(line) for line in material.transfers],
+        payouts=[dict(payout) for payout in material.payouts],
+        notices=[dict(notice) for notice in material.notices],
+        parked=[dict(message) for message in material.parked],
         timeline=timeline_of(material),
+        cut=any(len(getattr(material, name)) == MOST_ROWS for name in _BOUNDED),
     )
 
 
@@ -116,7 +147,8 @@ async def _load(connection: Any, order_id: str) -> Material:
         disputes=await connection.fetch(sql("read_payments_disputes"), payments, MOST_ROWS),
         notices=await connection.fetch(sql("read_order_notices"), order_id, MOST_ROWS),
         waits=await connection.fetch(sql("read_refunds_schedule"), refund_ids),
-        transfers=await connection.fetch(sql("read_order_transfers"), order_id),
+        transfers=await connection.fetch(sql("read_order_transfers"), order_id, MOST_ROWS),
+        payouts=await connection.fetch(sql("read_order_payouts"), order_id, MOST_ROWS),
         conversation=Conversation(**chat) if chat else None,
         chat_schedule=[
             scheduled_message(one)

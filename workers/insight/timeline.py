@@ -25,6 +25,7 @@ def timeline_of(material: Material) -> list[Step]:
         _outcomes,
         refunds.requests,
         _ledger,
+        _payouts,
         _chat,
         refunds.disputes,
         refunds.wishes,
@@ -87,6 +88,14 @@ def _ledger(material: Material) -> Iterator[Step]:
         amount = money(line["amount_minor"], line["currency"])
         detail = f"{amount} from {line['debit_account']} to {line['credit_account']}"
         yield Step(line["posted_at"], f"ledger.{line['kind']}", None, detail)
+
+
+def _payouts(material: Material) -> Iterator[Step]:
+    for one in material.payouts:
+        amount = money(one["amount_minor"], one["currency"])
+        what = "payout.allowed" if one["allowed"] else "payout.refused"
+        detail = f"{one['payout_id']}: {amount} to {one['seller_id']}; {one['reason']}"
+        yield Step(one["decided_at"], what, derived("msg", what, one["payout_id"]), detail)
 
 
 def _chat(material: Material) -> Iterator[Step]:

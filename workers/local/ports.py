@@ -34,6 +34,17 @@ def free_port() -> int:
     raise OSError(f"no free port between {_LOWEST} and {_highest()}")
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
 def _highest() -> int:
     try:
         lowest_ephemeral = int(_EPHEMERAL_RANGE.read_text().split()[0])

@@ -10,6 +10,7 @@ import structlog
 
 from workers.pipeline.commits import Commits
 from workers.pipeline.emit import Emitter
+from workers.pipeline.holding import Hold
 from workers.pipeline.messages import Handler, Incoming, Unreadable, read
 from workers.pipeline.offsets import take_over
 from workers.pipeline.ports import BrokerError, Clock, Consumer, Partition, by_partition
@@ -40,6 +41,7 @@ class Reader:
         database: Database,
         clock: Clock,
         commits: Commits,
+        hold: Hold,
         *,
         prefix: str,
         lanes: int,
@@ -57,6 +59,7 @@ class Reader:
         self._database = database
         self._clock = clock
         self._commits = commits
+        self._hold = hold
         self._decoders = {prefix + topic.name: topic.decoders() for topic in handler.topics}
         self._lanes = lanes
         self._batch_records = batch_records
@@ -138,7 +141,7 @@ class Reader:
         try:
             room = await self._room(lane)
             ours = await self._take_over(lane)
-            if room == 0:
+            if room == 0 or self._hold.held:
                 with self.excused(lane):
                     await self._consumer.poll(1, self._poll_s, frozenset())
                 return Batch([], {})
@@ -208,8 +211,8 @@ class Reader:
         return self._waiting[lane] > 0
 
     def is_full(self, lane: int) -> bool:
-        """Whether a lane reads nothing because its handler can take nothing just now."""
-        return lane in self._full
+        """Whether a lane reads nothing because its handler can take nothing just now, or because a person says so."""
+        return lane in self._full or self._hold.held
 
     def is_of(self, lane: int, place: Partition) -> bool:
         """Whether a partition, if it is ours, is a lane's."""

@@ -9,6 +9,7 @@ import structlog
 
 from workers.pipeline.commits import Commits
 from workers.pipeline.emit import Emitter
+from workers.pipeline.holding import Hold, NoHold
 from workers.pipeline.messages import Handler
 from workers.pipeline.ports import Clock, Consumer
 from workers.pipeline.reading import Batch, Reader
@@ -50,6 +51,7 @@ class Pipeline:
         prefix: str = "",
         limits: Limits | None = None,
         watchdog: Watchdog | None = None,
+        hold: Hold | None = None,
     ) -> None:
         self.name = handler.name
         self.group = group
@@ -61,6 +63,7 @@ class Pipeline:
         self._metrics = metrics
         self._limits = limits or Limits()
         self._watchdog = watchdog
+        self._hold = hold or NoHold()
         self._recorder = Recorder(self.group, handler, database, clock)
         self._ahead: asyncio.Queue[Recorded | None] = asyncio.Queue(self._limits.batches_ahead)
         self._lanes = self._limits.lanes if handler.reads_ahead else 1
@@ -73,6 +76,7 @@ class Pipeline:
             database,
             clock,
             self._commits,
+            self._hold,
             prefix=prefix,
             lanes=self._lanes,
             batch_records=self._limits.batch_records,
@@ -95,6 +99,7 @@ class Pipeline:
         lanes = [asyncio.create_task(self._lane(number)) for number in range(self._lanes)]
         ends = [asyncio.create_task(part) for part in (self._send(), self._give_up_late())]
         tasks = [*lanes, asyncio.create_task(self._close(lanes)), *ends, asyncio.create_task(self._commits.catch_up())]
+        tasks.append(asyncio.create_task(self._hold.watch()))
         if (watchdog := self._watchdog) is not None:
             tasks.append(asyncio.create_task(self._reader.renew_when_asked()))
             tasks += [asyncio.create_task(watchdog.watch(self._reader.lane(number))) for number in range(self._lanes)]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 import structlog
@@ -11,7 +11,7 @@ import structlog
 from workers.pipeline.ports import Clock
 from workers.providers.port import Provider
 from workers.reconcile.run import Plan, reconcile
-from workers.reconcile.types import NOT_CONFIGURED, Report
+from workers.reconcile.types import NOT_CONFIGURED, Kind, Report
 from workers.store.database import Database, is_passing
 from workers.store.queries import sql
 from workers.telemetry import Metrics
@@ -57,6 +57,7 @@ class Reconciler:
         self._providers = providers
         self._clock = clock
         self._metrics = metrics
+        metrics.expect_differences(providers, get_args(Kind))
         self._timing = timing
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
@@ -112,6 +113,7 @@ class Reconciler:
         failed = any(one["failed"] not in (None, NOT_CONFIGURED) for one in _providers_in(rows[0]["report"]))
         wait = min(self._timing.every, _AGAIN_AFTER) if failed else self._timing.every
         finished_at: datetime = rows[0]["finished_at"]
+        self._metrics.reconciled(finished_at.timestamp())
         return await self._now() >= finished_at + wait
 
     async def _plan(self) -> Plan:

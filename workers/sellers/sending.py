@@ -137,11 +137,18 @@ class Sender:
             await self._asking.until(lambda: record_standings(self._asking.database, judged, now, self._help_url))
         rows = [_row(one, now) for one in changed]
         rows += [Outgoing(SELLERS_STATISTICS.name, seller_id.encode(), None, _NO_HEADERS) for seller_id in gone]
+        self._stay_owner()
         await self._emitter.emit([*rows, *aside])
         log = [Outgoing(self._changelog, one.seller_id.encode(), one.value, _NO_HEADERS) for one in changed]
         log += [Outgoing(self._changelog, seller_id.encode(), None, _NO_HEADERS) for seller_id in gone]
+        self._stay_owner()
         await self._emitter.emit(log)
         return len(rows) + len(aside)
+
+    def _stay_owner(self) -> None:
+        """Ends what is being sent where this process stood still: it will be let go in a moment."""
+        if not self._may_send():
+            raise asyncio.CancelledError
 
 
 def _row(changed: Changed, now: datetime) -> Outgoing:

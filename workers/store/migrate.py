@@ -7,7 +7,7 @@ import asyncpg
 from asyncpg_trek import Direction, execute, plan
 from asyncpg_trek.asyncpg import AsyncpgBackend
 
-REVISION: Final = "r003"
+REVISION: Final = "r004"
 _LOCK: Final = 0x616E6E756C  # "annul"
 
 

@@ -79,6 +79,7 @@ class Translator(DatabaseHandler):
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        metrics.expect_unknown_refunds(SENDERS)
 
     async def record(self, connection: Any, batch: Sequence[Incoming], now: datetime) -> Sequence[Verdict]:
         """One verdict an event."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from schemas.chats import ChatCommand
 from workers.domain.business_days import country_of, visible_by
+from workers.domain.chat import EXTENDED, WITHDRAWN
 from workers.domain.notices.notice import Amount, Kind, Known, Line, Notice, RefundNow, Value, notice, notice_id
 
 _DAY = timedelta(days=1)
@@ -168,8 +169,22 @@ def chat_stays_open(command: ChatCommand, known: Known) -> list[Notice | None] |
             _stays_open_fact(command.conversation_id, command.revision),
             "chat",
             subject=Line("chat.stays.subject"),
-            body=(Line("chat.stays"),),
+            body=(Line("chat.stays.person" if command.reason == WITHDRAWN else "chat.stays"),),
             facts={"chat_closes_at": None},
         )
         for kind in kinds
     ]
+
+
+def chat_closes_later(command: ChatCommand, known: Known) -> list[Notice | None] | None:
+    """Both sides, where a person moved the close; None where it is not so any more."""
+    if command.reason != EXTENDED:
+        return []
+    chat = known.conversation
+    if chat is None or chat.close_at != command.close_at or command.close_at <= known.now:
+        return None
+    fact = ("chat.extended", command.conversation_id, command.order_id, str(command.revision))
+    facts: dict[str, str | int | bool | None] = {"chat_closes_at": command.close_at.isoformat()}
+    subject, body = Line("chat.later.subject"), (Line("chat.later", {"close": command.close_at}),)
+    kinds: tuple[Kind, ...] = ("client", "seller")
+    return [notice(known, kind, fact, "chat", subject=subject, body=body, facts=facts) for kind in kinds]

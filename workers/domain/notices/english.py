@@ -33,6 +33,10 @@ ENGLISH: Final[dict[str, str]] = {
     "chat.soon.seller": "The chat about a cancelled order closes on {close}. After that you can't write to the client "
     "there any more. With a new order the chat stays open.",
     "chat.stays.subject": "Your chat stays open",
+    "chat.stays.person": "The chat about your cancelled order stays open and doesn't close as announced.",
+    "chat.later.subject": "Your chat stays open longer",
+    "chat.later": "The chat about your cancelled order stays open longer than announced: until {close}. Then it "
+    "closes.",
     "chat.stays": "There is a newer order in this conversation, so the chat stays open and doesn't close as announced.",
     # ---- an order was cancelled: the seller
     "cancelled.seller.subject": "An order was cancelled",

@@ -34,6 +34,10 @@ FRENCH: Final[dict[str, str]] = {
     "chat.soon.seller": "Le chat lié à une commande annulée se ferme le {close}. Ensuite, vous ne pourrez plus y "
     "écrire au client. Avec une nouvelle commande, le chat reste ouvert.",
     "chat.stays.subject": "Votre chat reste ouvert",
+    "chat.stays.person": "Le chat lié à votre commande annulée reste ouvert et ne se ferme pas comme annoncé.",
+    "chat.later.subject": "Votre chat reste ouvert plus longtemps",
+    "chat.later": "Le chat lié à votre commande annulée reste ouvert plus longtemps que prévu : jusqu'au {close}, "
+    "puis il se ferme.",
     "chat.stays": "Une commande plus récente existe dans cette conversation : le chat reste donc ouvert et ne se ferme "
     "pas comme annoncé.",
     # ---- an order was cancelled: the seller

@@ -1,7 +1,7 @@
 """Which fact is told to whom: one decision for everything that Annul publishes.
 
-Nobody is told of `refund.pending`, `refund.failed`, `chat.close_scheduled`, `chat.close` and `payout.allowed`: the
-notice before them said what comes, and the one after them says what came.
+Nobody is told of `refund.pending`, `refund.failed`, `chat.close` and `payout.allowed`, nor of `chat.close_scheduled`
+unless a person moved the close: the notice before them said what comes, and the one after them says what came.
 """
 
 from collections.abc import Collection
@@ -21,7 +21,7 @@ from schemas.topics import NOTIFICATIONS_REQUESTED
 from workers.domain.emission import Emission, emission
 from workers.domain.notices import refunds
 from workers.domain.notices.advice import advised
-from workers.domain.notices.cancelled import cancellation, chat_closes_soon, chat_stays_open
+from workers.domain.notices.cancelled import cancellation, chat_closes_later, chat_closes_soon, chat_stays_open
 from workers.domain.notices.notice import Known, Notice
 from workers.domain.notices.refusals import payout_refused, refused
 from workers.domain.notices.writing import write
@@ -73,6 +73,8 @@ def _told_of(type_: str, data: Message, known: Known) -> Told | None:
             return chat_closes_soon(data, known)
         case ChatCommand() if type_ == "chat.close_withdrawn":
             return chat_stays_open(data, known)
+        case ChatCommand() if type_ == "chat.close_scheduled":
+            return chat_closes_later(data, known)
         case OrderRefused():
             return refused(data, known)
         case PayoutDecided() if type_ == "payout.refused":

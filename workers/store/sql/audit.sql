@@ -22,3 +22,11 @@ SELECT seq, at, actor, what, subject, detail, encode(hash, 'hex') AS hash
 SELECT action_id, refund_id, order_id, kind, revision, actor, reason, evidence, asked_at, needs_second, approved_by,
        approved_at, decided_at, outcome, detail
   FROM manual_actions ORDER BY action_id
+
+-- name: list_audit_page
+-- The entries before one, the newest first.
+SELECT seq, at, actor, what, subject, detail
+  FROM audit_entries
+ WHERE seq < $1 AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR subject = $3)
+   AND ($4::text IS NULL OR what = $4)
+ ORDER BY seq DESC LIMIT $5

@@ -51,34 +51,37 @@ SELECT reason, topic, count(*) AS count
    AND ($1::text[] IS NULL OR parked_id = ANY($1))
    AND ($2::text IS NULL OR reason = $2)
    AND ($3::text[] IS NULL OR topic = ANY($3))
+   AND ($4::timestamptz IS NULL OR parked_at >= $4)
  GROUP BY reason, topic ORDER BY count DESC, reason, topic
 
 -- name: find_unfit_parked
--- Those of them that can't be put back: not of one of Annul's topics ($4), or with no room under the topic's limit for
--- the mark that a redriven message carries ($5: most bytes). Both NULL where that doesn't matter.
-SELECT CASE WHEN topic <> ALL($4::text[]) THEN 'unknown_topic' ELSE 'too_large' END AS unfit, topic, count(*) AS count
+-- Those of them that can't be put back: not of one of Annul's topics ($5), or with no room under the topic's limit for
+-- the mark that a redriven message carries ($6: most bytes). Both NULL where that doesn't matter.
+SELECT CASE WHEN topic <> ALL($5::text[]) THEN 'unknown_topic' ELSE 'too_large' END AS unfit, topic, count(*) AS count
   FROM parked_messages
  WHERE status = 'parked'
    AND ($1::text[] IS NULL OR parked_id = ANY($1))
    AND ($2::text IS NULL OR reason = $2)
    AND ($3::text[] IS NULL OR topic = ANY($3))
-   AND (topic <> ALL($4::text[])
-        OR COALESCE(octet_length(key), 0) + COALESCE(octet_length(value), 0) + octet_length(headers) > $5::bigint)
+   AND ($4::timestamptz IS NULL OR parked_at >= $4)
+   AND (topic <> ALL($5::text[])
+        OR COALESCE(octet_length(key), 0) + COALESCE(octet_length(value), 0) + octet_length(headers) > $6::bigint)
  GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: choose_parked
 -- The rows to act on, locked, the oldest first and each partition in its own order. Who comes second waits for the
--- first, and then finds them no longer parked. $4 and $5 as above.
+-- first, and then finds them no longer parked. $5 and $6 as above.
 SELECT parked_id, topic_id, reason, topic
   FROM parked_messages
  WHERE status = 'parked'
    AND ($1::text[] IS NULL OR parked_id = ANY($1))
    AND ($2::text IS NULL OR reason = $2)
    AND ($3::text[] IS NULL OR topic = ANY($3))
-   AND ($4::text[] IS NULL OR topic = ANY($4))
-   AND ($5::bigint IS NULL
-        OR COALESCE(octet_length(key), 0) + COALESCE(octet_length(value), 0) + octet_length(headers) <= $5)
- ORDER BY parked_at, topic, partition, record_offset LIMIT $6
+   AND ($4::timestamptz IS NULL OR parked_at >= $4)
+   AND ($5::text[] IS NULL OR topic = ANY($5))
+   AND ($6::bigint IS NULL
+        OR COALESCE(octet_length(key), 0) + COALESCE(octet_length(value), 0) + octet_length(headers) <= $6)
+ ORDER BY parked_at, topic, partition, record_offset LIMIT $7
    FOR NO KEY UPDATE
 
 -- name: read_parked_records

@@ -1,11 +1,13 @@
 -- name: read_pauses
 -- Of every provider that was ever paused; `since` in seconds, so that nobody compares clocks.
-SELECT provider, resumed_at IS NULL AS paused, code, detail, paused_at, probe_at, probes, resumed_at,
+SELECT provider, resumed_at IS NULL AS paused, code, detail, paused_at, probe_at, probes, resumed_at, by_person,
        EXTRACT(epoch FROM COALESCE(resumed_at, annul_now()) - paused_at)::float8 AS lasted_s
   FROM provider_pauses ORDER BY provider
 
 -- name: read_pause
-SELECT probe_at <= annul_now() AS probe_due FROM provider_pauses WHERE provider = $1 AND resumed_at IS NULL
+-- What a person paused is not probed.
+SELECT by_person IS NULL AND probe_at <= annul_now() AS probe_due
+  FROM provider_pauses WHERE provider = $1 AND resumed_at IS NULL
 
 -- name: begin_pause
 -- The first one wins. What was seen in calls that began before the last pause ended says nothing of the time after it.
@@ -13,25 +15,25 @@ INSERT INTO provider_pauses AS p (provider, paused_at, code, detail, probe_at)
 VALUES ($1, annul_now(), $2, $3, annul_now() + $4::interval)
 ON CONFLICT (provider) DO UPDATE
    SET paused_at = excluded.paused_at, code = excluded.code, detail = excluded.detail, probe_at = excluded.probe_at,
-       probes = 0, resumed_at = NULL
+       probes = 0, resumed_at = NULL, by_person = NULL
  WHERE p.resumed_at < annul_now() - $5::interval
 RETURNING paused_at
 
 -- name: claim_probe
 -- Who moves it on is who probes; who dies over it leaves it to the next.
 UPDATE provider_pauses SET probe_at = annul_now() + $2::interval
- WHERE provider = $1 AND resumed_at IS NULL AND probe_at <= annul_now()
+ WHERE provider = $1 AND resumed_at IS NULL AND by_person IS NULL AND probe_at <= annul_now()
 RETURNING paused_at, annul_now() AS claimed_at
 
 -- name: note_probe
 -- Counted from the probe's beginning: a provider that lets us wait is not asked more rarely.
 UPDATE provider_pauses SET probes = probes + 1, probe_at = $3::timestamptz + $4::interval, code = $5, detail = $6
- WHERE provider = $1 AND paused_at = $2 AND resumed_at IS NULL
+ WHERE provider = $1 AND paused_at = $2 AND resumed_at IS NULL AND by_person IS NULL
 
 -- name: end_pause
--- Only the pause that was probed: a late answer says nothing of the next one.
+-- Only the pause that was probed: a late answer says nothing of the next one, nor of what a person began.
 UPDATE provider_pauses SET probes = probes + 1, resumed_at = annul_now()
- WHERE provider = $1 AND paused_at = $2 AND resumed_at IS NULL
+ WHERE provider = $1 AND paused_at = $2 AND resumed_at IS NULL AND by_person IS NULL
 RETURNING EXTRACT(epoch FROM annul_now() - paused_at)::float8 AS seconds
 
 -- name: wake_refunds

@@ -58,7 +58,7 @@ SELECT notification_id, recipient_kind, about, decided_at
 -- name: read_order_transfers
 SELECT transfer_id, refund_id, kind, debit_account, credit_account, amount_minor, currency, posted_at
   FROM ledger_transfers WHERE order_id = $1
- ORDER BY posted_at, transfer_id
+ ORDER BY posted_at, transfer_id LIMIT $2
 
 -- name: read_conversation
 SELECT conversation_id, placed_order, placed_at, other_placed_at, cancelled_order, cancelled_at, close_at,

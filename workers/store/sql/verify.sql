@@ -242,15 +242,19 @@ SELECT schedule_id AS subject,
 
 -- name: verify_i6_close_is_scheduled
 -- A cancelled conversation has its close, unless a newer order keeps the chat open. A close comes two revisions after
--- the word that scheduled it, and its revision is in its id.
+-- the word that scheduled it, and its revision is in its id. Where a person withdrew it, the chat stays open too.
 WITH chats AS (
-  SELECT conversation_id, close_at, 'chat.close:' || conversation_id || ':' || (scheduled_revision + 2) AS close_id,
+  SELECT conversation_id, revision, close_at,
+         'chat.close:' || conversation_id || ':' || (scheduled_revision + 2) AS close_id,
          CASE WHEN placed_order = cancelled_order THEN other_placed_at ELSE placed_at END > cancelled_at AS outlived
     FROM conversations WHERE cancelled_order IS NOT NULL
 ), compared AS (
   SELECT c.conversation_id,
          CASE
-           WHEN c.close_at IS NULL AND c.outlived IS NOT TRUE THEN 'no close, and no newer order that keeps it open'
+           WHEN c.close_at IS NULL AND c.outlived IS NOT TRUE
+            AND NOT EXISTS (SELECT FROM chat_interventions AS i
+                             WHERE i.conversation_id = c.conversation_id AND i.revision = c.revision
+                               AND i.what = 'withdrawn') THEN 'no close, and no newer order that keeps it open'
            WHEN c.close_at IS NULL THEN NULL
            WHEN c.outlived THEN format('a newer order keeps it open, yet it closes %s', c.close_at)
            WHEN s.schedule_id IS NULL THEN format('%s is not scheduled', c.close_id)

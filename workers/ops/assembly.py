@@ -1,0 +1,57 @@
+"""The dashboard put together: every page there is, what they need, what runs beside them."""
+
+from collections.abc import Awaitable
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from workers.ops import pages
+from workers.ops.app import create_app
+from workers.ops.asking import Reader
+from workers.ops.following import Following
+from workers.ops.security.guard import Doors, Guard, is_loopback
+from workers.ops.security.sessions import Sessions
+from workers.ops.security.users import Users
+from workers.ops.standing import Standing
+from workers.ops.watching import Watch
+from workers.ops.worker import Ops
+from workers.settings import Settings, SettingsError
+from workers.telemetry import Metrics
+
+
+def routes() -> list[BaseRoute]:
+    """The routes of all pages."""
+    found: list[BaseRoute] = []
+    for module in sorted(iter_modules(pages.__path__), key=lambda one: one.name):
+        found += import_module(f"{pages.__name__}.{module.name}").ROUTES
+    return found
+
+
+def doors_of(settings: Settings, reader: Reader) -> Doors:
+    """Who may. Raises SettingsError where nobody could sign in, and others than this machine's people could ask."""
+    if settings.ops_users_file is None:
+        if not is_loopback(settings.ops_host):
+            raise SettingsError("ANNUL_OPS_HOST must be 127.0.0.1 while ANNUL_OPS_USERS_FILE is not set")
+        return Doors(None, None, behind_tls=settings.ops_behind_tls)
+    users = Users(Path(settings.ops_users_file))
+    sessions = Sessions(reader, idle=settings.ops_session_idle, longest=settings.ops_session_longest)
+    return Doors(users, sessions, behind_tls=settings.ops_behind_tls)
+
+
+def assemble(settings: Settings, metrics: Metrics | None = None) -> Ops:
+    """The worker, ready to run."""
+    reader = Reader(settings.database_url.get_secret_value())
+    watch = Watch(settings, reader)
+    standing = Standing((metrics or Metrics()).registry, reader, watch)
+    following = Following(settings)
+    doors = doors_of(settings, reader)
+    state = {"doors": doors, "reader": reader, "settings": settings, "watch": watch, "following": following}
+    app = create_app(state, routes(), [Middleware(Guard, doors=doors)])
+
+    def duties() -> list[Awaitable[None]]:
+        return [watch.run(), standing.run(), following.run()]
+
+    return Ops(app, settings.ops_host, settings.ops_port, duties=duties, close=reader.close, stopping=watch.close)

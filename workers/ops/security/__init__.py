@@ -1,0 +1,1 @@
+"""Who may: sign-in, sessions, forged requests, headers."""

@@ -1,0 +1,37 @@
+"""How often somebody may try to sign in."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+_MOST_KNOWN: Final = 10_000
+
+
+class Tries:
+    """Failed tries by name or address: `most` within `within_s`, then each has to wait until the first is old."""
+
+    def __init__(self, most: int, within_s: float, clock: Callable[[], float]) -> None:
+        self._most = most
+        self._within_s = within_s
+        self._clock = clock
+        self._failed: OrderedDict[str, list[float]] = OrderedDict()
+
+    def wait_s(self, who: str) -> float:
+        """How long they have to wait before the next try; 0 where they don't."""
+        recent = self._recent(who)
+        return recent[0] + self._within_s - self._clock() if len(recent) >= self._most else 0.0
+
+    def note_failed(self, who: str) -> None:
+        """One more that failed. Of too many different ones the oldest are forgotten."""
+        self._failed[who] = [*self._recent(who), self._clock()][-self._most :]
+        self._failed.move_to_end(who)
+        while len(self._failed) > _MOST_KNOWN:
+            self._failed.popitem(last=False)
+
+    def forget(self, who: str) -> None:
+        """They signed in."""
+        self._failed.pop(who, None)
+
+    def _recent(self, who: str) -> list[float]:
+        since = self._clock() - self._within_s
+        return [at for at in self._failed.get(who, ()) if at > since]

@@ -1,0 +1,23 @@
+"""The audit page."""
+
+from typing import Final
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    "audit.title": ("Audit log", "Journal d’audit"),
+    "audit.what_it_is": (
+        "What people did, newest first. Each entry is bound to the one before by its hash.",
+        "Ce qui a été fait, le plus récent d’abord. Chaque entrée est liée à la précédente par son empreinte.",
+    ),
+    "audit.verify": ("Verify the whole chain", "Vérifier toute la chaîne"),
+    "audit.verified": ("The chain verifies: {count} entries.", "La chaîne est intacte : {count} entrées."),
+    "audit.broken": ("The chain does not verify: {why}.", "La chaîne n’est pas intacte : {why}."),
+    "audit.head": ("The last entry is {seq}, its hash {hash}.", "La dernière entrée est {seq}, son empreinte {hash}."),
+    "audit.entries": ("Entries", "Entrées"),
+    "audit.seq": ("No.", "Nº"),
+    "audit.at": ("At (UTC)", "Le (UTC)"),
+    "audit.actor": ("Who", "Qui"),
+    "audit.what": ("What", "Quoi"),
+    "audit.subject": ("Of", "De"),
+    "audit.detail": ("Detail", "Détail"),
+    "audit.filter": ("Filter", "Filtrer"),
+}

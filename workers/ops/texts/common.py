@@ -1,0 +1,48 @@
+"""What every page says."""
+
+from typing import Final
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    # key: (English, French)
+    "app.name": ("Annul", "Annul"),
+    "app.skip": ("Skip to content", "Aller au contenu"),
+    "nav.label": ("Main", "Navigation principale"),
+    "nav.overview": ("Overview", "Vue d’ensemble"),
+    "nav.consumers": ("Consumers", "Consommateurs"),
+    "nav.refunds": ("Refunds", "Remboursements"),
+    "nav.parked": ("Parked", "Mis de côté"),
+    "nav.sellers": ("Sellers", "Vendeurs"),
+    "nav.chats": ("Chats and timers", "Chats et échéances"),
+    "nav.audit": ("Audit", "Journal d’audit"),
+    "search.label": (
+        "Order, refund, provider’s id, conversation, ARN",
+        "Commande, remboursement, identifiant du prestataire, conversation, ARN",
+    ),
+    "search.go": ("Find", "Chercher"),
+    "lang.other": ("Français", "English"),
+    "viewer.sign_in": ("Sign in", "Se connecter"),
+    "viewer.sign_out": ("Sign out", "Se déconnecter"),
+    "viewer.read_only": (
+        "Read-only: no users are configured.",
+        "Lecture seule : aucun utilisateur n’est configuré.",
+    ),
+    "page.updated": ("as of {at} UTC", "au {at} UTC"),
+    "page.stale": (
+        "No news from the server: what is below is old.",
+        "Pas de nouvelles du serveur : ce qui suit est ancien.",
+    ),
+    "page.empty": ("Nothing here.", "Rien ici."),
+    "page.next": ("Next page", "Page suivante"),
+    "page.first": ("First page", "Première page"),
+    "error.title": ("That did not work", "Cela n’a pas fonctionné"),
+    "error.404": ("There is no such page or thing.", "Cette page ou cet objet n’existe pas."),
+    "error.403": ("Your role does not allow this.", "Votre rôle ne le permet pas."),
+    "error.400": ("The request could not be understood.", "La demande n’a pas été comprise."),
+    "error.409": ("It moved meanwhile: look again.", "L’état a changé entre-temps : regardez à nouveau."),
+    "error.503": (
+        "The database does not answer. This page comes back with it.",
+        "La base de données ne répond pas. Cette page reviendra avec elle.",
+    ),
+    "error.500": ("Something failed on our side.", "Une erreur est survenue de notre côté."),
+    "error.back": ("Back to the overview", "Retour à la vue d’ensemble"),
+}
