@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     webhooks_per_s: Annotated[float, Gt(0), Le(100_000)] = 200.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("stripe_api_base", "paypal_api_base", "help_url")
+    @field_validator("stripe_api_base", "paypal_api_base", "help_url", "ops_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
             raise ValueError("must be a base URL with a host and without a path")
         return value
 
-    @field_validator("ops_url", "ops_oidc_issuer")
+    @field_validator("ops_oidc_issuer")
     @classmethod
     def _is_secure(cls, value: str | None) -> str | None:
         parts = urlsplit(value or "https://none")

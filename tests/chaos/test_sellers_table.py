@@ -28,22 +28,15 @@ def repairs(report: Report) -> dict[str, int]:
     return {event: count for event, count in report.log_events.items() if any(word in event for word in words)}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 async def test_after_kills_zombies_and_shuffled_duplicates_every_seller_is_as_sql_says() -> None:
-    report = await proved("--kills", "5", "--lasting-s", "14", "--no-changelog")
+    """And again once its changelog is lost, without any new outcome: while nobody runs, then under those who do."""
+    report = await proved("--kills", "5", "--lasting-s", "14")
     assert report.ok
     assert report.acts["kill"] == 5
     assert report.acts["freeze"] >= 2
     assert report.rebalances >= 3
     assert (report.outcomes, report.wrong_on_the_way) == (8000, 0)
     assert report.sent > 10_000
-    assert [(proof.sellers, proof.differing) for proof in report.proofs] == [(200, 0)]
-    assert not repairs(report)
-
-
-@pytest.mark.timeout(120)
-async def test_a_table_whose_changelog_is_gone_is_made_again_without_any_new_outcome() -> None:
-    report = await proved("--kills", "0", "--lasting-s", "5", "--workers", "2")
-    assert report.ok
     assert [(proof.sellers, proof.differing) for proof in report.proofs] == [(200, 0)] * 3
     assert not repairs(report)

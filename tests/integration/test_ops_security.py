@@ -1,11 +1,13 @@
 """Who may: sign-in, roles, forged requests, sessions that end, and a dashboard without users."""
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
-from kit.dashboard import Browser, dashboard, users_file
+from kit.dashboard import PASSWORD, Browser, dashboard, users_file
 from starlette.routing import Route
 
 from workers.ops.asking import Reader
@@ -68,6 +70,38 @@ async def test_after_five_wrong_passwords_even_the_right_one_has_to_wait(browser
     status, headers, _ = await browser.sign_in("olaf")
     assert (status, headers["retry-after"]) == (429, "901")
     assert (await browser.sign_in("anna"))[0] == 303
+
+
+async def test_many_tries_at_once_are_no_more_than_one_after_another(browser: Browser) -> None:
+    fields = {"csrf": await browser.csrf("/sign-in"), "name": "olaf", "password": "wrong"}
+    answers = await asyncio.gather(*(browser.post("/sign-in", fields) for _ in range(12)))
+    assert sorted(status for status, _, _ in answers) == [401] * 5 + [429] * 7
+
+
+async def test_no_form_is_taken_without_its_token(browser: Browser) -> None:
+    await browser.sign_in("anna")
+    posted = [route.path for route in routes() if isinstance(route, Route) and "POST" in (route.methods or ())]
+    assert "/sign-out" in posted
+    for path in posted:
+        status, _, text = await browser.post(re.sub(r"{[^}]*}", "1", path), {"reason": "because"})
+        assert (status, "not sent from this dashboard" in text) == (403, True), path
+
+
+async def test_behind_tls_cookies_and_answers_are_for_tls_alone(database_url: str, tmp_path: Path) -> None:
+    path = users_file(tmp_path, vera="viewer")
+    async with dashboard(database_url, ops_users_file=str(path), ops_behind_tls=True) as address:
+        browser = Browser(address)
+        _, headers, text = await browser.get("/sign-in")
+        assert "max-age=" in headers["strict-transport-security"]
+        visit = headers["set-cookie"].partition(";")[0]
+        found = re.search(r'name="csrf" value="([0-9a-f]{64})"', text)
+        assert found
+        fields = {"csrf": found[1], "name": "vera", "password": PASSWORD}
+        status, headers, _ = await browser.post("/sign-in", fields, headers={"cookie": visit})
+        assert status == 303
+        assert headers["set-cookie"].startswith("__Host-annul_session=")
+        assert "; Secure" in headers["set-cookie"]
+        await browser.close()
 
 
 async def test_signing_out_ends_the_session_for_good(browser: Browser, base: str) -> None:

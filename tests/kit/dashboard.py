@@ -64,10 +64,8 @@ class Browser:
 @asynccontextmanager
 async def dashboard(database_url: str, **changes: Any) -> AsyncIterator[str]:
     """Its address while it listens. Kafka is not there: what needs it says so."""
-    port = free_port()
-    settings = Settings(
-        database_url=SecretStr(database_url), kafka_bootstrap_servers="127.0.0.1:1", ops_port=port, **changes
-    )
+    changes = {"kafka_bootstrap_servers": "127.0.0.1:1", "ops_port": free_port(), **changes}
+    settings = Settings(database_url=SecretStr(database_url), **changes)
     worker = assemble(settings)
     running = asyncio.create_task(worker.run())
     ready = asyncio.create_task(worker.ready.wait())
@@ -75,7 +73,7 @@ async def dashboard(database_url: str, **changes: Any) -> AsyncIterator[str]:
         await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{settings.ops_port}"
     finally:
         ready.cancel()
         worker.stop()

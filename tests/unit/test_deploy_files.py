@@ -357,7 +357,7 @@ def test_settings_table_has_every_setting_and_its_default() -> None:
     }
 
 
-_NO_WORDS = {"kafka_sasl_mechanism", "kafka_ca_file", "ops_users_file"}
+_NO_WORDS = {"kafka_sasl_mechanism", "kafka_ca_file", "ops_users_file", "ops_oidc_issuer"}
 
 
 async def test_settings_table_says_who_needs_what(only: Any) -> None:

@@ -12,13 +12,14 @@ from workers.ops import pages
 from workers.ops.app import create_app
 from workers.ops.asking import Reader
 from workers.ops.following import Following
+from workers.ops.security import flow, oidc
 from workers.ops.security.guard import Doors, Guard, is_loopback
 from workers.ops.security.sessions import Sessions
 from workers.ops.security.users import Users
 from workers.ops.standing import Standing
 from workers.ops.watching import Watch
 from workers.ops.worker import Ops
-from workers.settings import Settings, SettingsError
+from workers.settings import Settings, SettingsError, secret
 from workers.telemetry import Metrics
 
 
@@ -32,13 +33,38 @@ def routes() -> list[BaseRoute]:
 
 def doors_of(settings: Settings, reader: Reader) -> Doors:
     """Who may. Raises SettingsError where nobody could sign in, and others than this machine's people could ask."""
-    if settings.ops_users_file is None:
+    tls = settings.ops_behind_tls
+    if settings.ops_users_file is None and settings.ops_oidc_issuer is None:
         if not is_loopback(settings.ops_host):
-            raise SettingsError("ANNUL_OPS_HOST must be 127.0.0.1 while ANNUL_OPS_USERS_FILE is not set")
-        return Doors(None, None, behind_tls=settings.ops_behind_tls)
-    users = Users(Path(settings.ops_users_file))
+            raise SettingsError(
+                "ANNUL_OPS_HOST must be 127.0.0.1 while neither ANNUL_OPS_USERS_FILE nor ANNUL_OPS_OIDC_ISSUER is set"
+            )
+        return Doors(None, None, behind_tls=tls)
     sessions = Sessions(reader, idle=settings.ops_session_idle, longest=settings.ops_session_longest)
-    return Doors(users, sessions, behind_tls=settings.ops_behind_tls)
+    if settings.ops_users_file is None:
+        return Doors(None, sessions, behind_tls=tls, oidc=_issuer(settings))
+    if settings.ops_oidc_issuer is not None:
+        # One person by two names would be the second person to what they asked for themselves.
+        raise SettingsError("ANNUL_OPS_USERS_FILE and ANNUL_OPS_OIDC_ISSUER don't go together: set one of them")
+    return Doors(Users(Path(settings.ops_users_file)), sessions, behind_tls=tls)
+
+
+def _issuer(settings: Settings) -> oidc.Oidc:
+    settings.need("ops_url", "ops_oidc_client_id", "ops_oidc_client_secret")
+    client = oidc.Client(
+        issuer=settings.ops_oidc_issuer or "",
+        client_id=settings.ops_oidc_client_id or "",
+        client_secret=secret(settings.ops_oidc_client_secret) or "",
+        redirect_uri=f"{(settings.ops_url or '').rstrip('/')}{flow.BACK}",
+        name_claim=settings.ops_oidc_name_claim,
+        roles_claim=settings.ops_oidc_roles_claim,
+        groups={
+            "viewer": settings.ops_oidc_viewers,
+            "operator": settings.ops_oidc_operators,
+            "approver": settings.ops_oidc_approvers,
+        },
+    )
+    return oidc.Oidc(client)
 
 
 def assemble(settings: Settings, metrics: Metrics | None = None) -> Ops:

@@ -85,13 +85,24 @@ async def read_chain(connection: Any) -> AsyncIterator[Link]:
         yield Link(**row)
 
 
+async def newest_verified(connection: Any, last_seq: int, most: int) -> "Verifier":
+    """The newest entries, at most so many, each held against the one before; within a transaction."""
+    start = max(last_seq - most, 0)
+    before = await connection.fetchval(sql("read_audit_hash"), start) if start else GENESIS
+    verifier = Verifier(start, before)
+    async for row in connection.cursor(sql("read_audit_chain_after"), start, prefetch=500):
+        verifier.take(Link(**row))
+    return verifier
+
+
 class Verifier:
     """Takes the entries in order and keeps what is wrong with the first that doesn't verify."""
 
-    def __init__(self) -> None:
-        self.broken: str | None = None
-        self._seq = 0
-        self._hash = GENESIS
+    def __init__(self, seq: int = 0, before: bytes | None = GENESIS) -> None:
+        """`seq` and `before`: the entry that the first one follows, and its hash."""
+        self.broken: str | None = None if before is not None else f"entry {seq} is missing"
+        self._seq = seq
+        self._hash = before or GENESIS
 
     def take(self, link: Link) -> None:
         """The next entry. After the first fault nothing more is said: all that follows is in doubt."""

@@ -1,4 +1,4 @@
-"""What people do with refunds: asked for with a reason, shown before it is done, agreed to by a second person.
+"""What people do with refunds: asked for with a reason, and shown before it is done.
 
 Nothing is asked for that wasn't shown first, on the refund as it was then: the form carries its revision, and a key of
 its own, so that sending it twice asks once.
@@ -14,15 +14,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from workers.actions.asking import Wish, approve, ask, preview_action, read_action, reject
+from workers.actions.asking import Wish, ask
 from workers.actions.preview import Preview, preview
-from workers.actions.rules import KINDS, WHY, ActionError, Rules, same_person, the_evidence, the_reason
+from workers.actions.rules import KINDS, ActionError, Rules, the_evidence, the_reason
 from workers.domain.refund_types import ActionKind
 from workers.insight.refunds import show_refund
 from workers.ops.page import draw
 from workers.ops.texts.actions import in_words
 from workers.ops.viewer import needs, viewer_of
-from workers.store.action_audit import ManualAction
 
 BY_NAME: Final[dict[str, ActionKind]] = {kind.replace("_", "-"): kind for kind in KINDS}
 EVIDENCE: Final[dict[ActionKind, str]] = dict.fromkeys(KINDS, "optional") | {
@@ -43,7 +42,7 @@ _MOST_DIGITS: Final = 18
 async def possible(request: Request) -> Response:
     """A refund, and what may be done with it now."""
     async with request.app.state.reader.transaction() as connection:
-        view = await show_refund(connection, _rules(request), _id(request, "refund_id"))
+        view = await show_refund(connection, rules_of(request), id_of(request, "refund_id"))
     if view is None:
         raise HTTPException(404)
     return draw(request, "actions.html", here="refunds", view=view)
@@ -58,33 +57,33 @@ async def form(request: Request) -> Response:
 @needs("operator")
 async def shown(request: Request) -> Response:
     """What the action would cause, exactly, with what was said; nothing is done."""
-    given = await _given(request)
+    given = await given_in(request)
     try:
         reason, evidence = the_reason(given["reason"]), the_evidence(given["evidence"])
         told = await _preview(request, evidence, _revision(given))
-        _insist(told)
+        insist(told)
     except ActionError as error:
         if error.code in _TO_SAY:
             return await _form(request, given["reason"], given["evidence"], error.code)
-        return _refused(request, error.code)
+        return refused(request, error.code)
     values: dict[str, Any] = {
         "reason": reason,
         "evidence": evidence,
         "key": secrets.token_urlsafe(18),
         "name": _name(request),
     }
-    return draw(request, "actions_preview.html", here="refunds", shown=told, words=_words(request), **values)
+    return draw(request, "actions_preview.html", here="refunds", shown=told, words=words_of(request), **values)
 
 
 @needs("operator")
 async def confirmed(request: Request) -> Response:
     """Ask for what was shown."""
-    given = await _given(request)
+    given = await given_in(request)
     revision = _revision(given)
     if revision is None or not _KEY.match(given["key"]):
         raise HTTPException(400, "revision, key")
     wish = Wish(
-        refund_id=_id(request, "refund_id"),
+        refund_id=id_of(request, "refund_id"),
         kind=_kind(request),
         actor=viewer_of(request).name,
         reason=given["reason"],
@@ -94,91 +93,18 @@ async def confirmed(request: Request) -> Response:
     )
     try:
         async with request.app.state.reader.transaction() as connection:
-            asked = await ask(connection, _rules(request), wish)
+            asked = await ask(connection, rules_of(request), wish)
     except ActionError as error:
         if error.code in _TO_SAY:
             return await _form(request, given["reason"], given["evidence"], error.code)
-        return _refused(request, error.code)
+        return refused(request, error.code)
     return RedirectResponse(f"/actions/{asked.action.action_id}", HTTPStatus.SEE_OTHER)
 
 
-@needs("viewer")
-async def action(request: Request) -> Response:
-    """One action: how it stands, and for who may agree to it what it would cause."""
-    viewer = viewer_of(request)
-    try:
-        async with request.app.state.reader.transaction() as connection:
-            found = await read_action(connection, _id(request, "action_id"))
-            waits = _waits(found)
-            told = await preview_action(connection, _rules(request), found.action_id) if waits else None
-    except ActionError:
-        raise HTTPException(404) from None
-    mine = same_person(viewer.name, found.actor)
-    values: dict[str, Any] = {
-        "action": found,
-        "standing": found.outcome or ("waits" if waits else "scheduled"),
-        "shown": told,
-        "words": _words(request),
-        "mine": mine,
-        "may_approve": waits and viewer.may("approver") and not mine and told is not None and told.refused is None,
-        "may_reject": found.outcome is None and _may_reject(request, found),
-        "sees_reasons": viewer.may("operator"),
-        "why_codes": WHY,
-    }
-    return draw(request, "actions_one.html", here="refunds", **values)
-
-
-@needs("approver")
-async def approved(request: Request) -> Response:
-    """Agree to what another person asked for, if the refund still is what they saw."""
-    name, action_id = viewer_of(request).name, _id(request, "action_id")
-    try:
-        async with request.app.state.reader.transaction() as connection:
-            found = await read_action(connection, action_id)
-            if found.approved_by == name:
-                return _to(found)
-            if _waits(found) and not same_person(name, found.actor):
-                _insist(await preview_action(connection, _rules(request), action_id))
-            await approve(connection, action_id, name)
-    except ActionError as error:
-        return _refused(request, error.code, f"/actions/{action_id}")
-    return _to(found)
-
-
-@needs("operator")
-async def rejected(request: Request) -> Response:
-    """Say no to it: an approver to anybody's, an operator to their own."""
-    action_id, given = _id(request, "action_id"), await _given(request)
-    try:
-        async with request.app.state.reader.transaction() as connection:
-            found = await read_action(connection, action_id)
-            if not _may_reject(request, found):
-                raise HTTPException(403)
-            if found.outcome == "rejected" and found.detail == the_reason(given["reason"]):
-                return _to(found)
-            await reject(connection, action_id, viewer_of(request).name, given["reason"])
-    except ActionError as error:
-        return _refused(request, error.code, f"/actions/{action_id}")
-    return _to(found)
-
-
-def _insist(told: Preview) -> None:
+def insist(told: Preview) -> None:
     """Raises ActionError where the rules refuse it now."""
     if told.refused is not None:
         raise ActionError(told.refused)
-
-
-def _waits(found: ManualAction) -> bool:
-    return found.outcome is None and found.needs_second and found.approved_by is None
-
-
-def _may_reject(request: Request, found: ManualAction) -> bool:
-    viewer = viewer_of(request)
-    return viewer.may("approver") or (viewer.may("operator") and same_person(viewer.name, found.actor))
-
-
-def _to(found: ManualAction) -> Response:
-    return RedirectResponse(f"/actions/{found.action_id}", HTTPStatus.SEE_OTHER)
 
 
 async def _form(request: Request, reason: str, evidence: str, fault: str | None) -> Response:
@@ -188,7 +114,7 @@ async def _form(request: Request, reason: str, evidence: str, fault: str | None)
         # With evidence at hand: whether there is some is known once the form is sent.
         told = await _preview(request, "to be given" if EVIDENCE[kind] != "none" else None, None)
     except ActionError as error:
-        return _refused(request, error.code)
+        return refused(request, error.code)
     values: dict[str, Any] = {
         "shown": told,
         "name": _name(request),
@@ -204,13 +130,13 @@ async def _form(request: Request, reason: str, evidence: str, fault: str | None)
 async def _preview(request: Request, evidence: str | None, revision: int | None) -> Preview:
     """Raises ActionError where there is no such refund."""
     async with request.app.state.reader.transaction() as connection:
-        refund_id = _id(request, "refund_id")
+        refund_id = id_of(request, "refund_id")
         return await preview(
-            connection, _rules(request), refund_id, _kind(request), evidence=evidence, revision=revision
+            connection, rules_of(request), refund_id, _kind(request), evidence=evidence, revision=revision
         )
 
 
-def _refused(request: Request, code: str, back: str | None = None) -> Response:
+def refused(request: Request, code: str, back: str | None = None) -> Response:
     """The page that says why not, and leads back to how things are now."""
     if code in _UNKNOWN:
         raise HTTPException(404)
@@ -222,7 +148,8 @@ def _refused(request: Request, code: str, back: str | None = None) -> Response:
     return draw(request, "actions_refused.html", here="refunds", status=status, code=code, back=link)
 
 
-async def _given(request: Request) -> dict[str, str]:
+async def given_in(request: Request) -> dict[str, str]:
+    """What a form brought; what it did not bring is empty."""
     sent = await request.form()
     return {name: str(sent.get(name, "")) for name in ("reason", "evidence", "revision", "key")}
 
@@ -244,7 +171,7 @@ def _kind(request: Request) -> ActionKind:
     return kind
 
 
-def _id(request: Request, name: str) -> str:
+def id_of(request: Request, name: str) -> str:
     """One of the address. Raises HTTPException where it can't be one."""
     found: str = request.path_params[name]
     if not _ID.match(found):
@@ -257,11 +184,13 @@ def _name(request: Request) -> str:
     return name
 
 
-def _rules(request: Request) -> Rules:
+def rules_of(request: Request) -> Rules:
+    """What the settings say about actions."""
     return Rules.of(request.app.state.settings)
 
 
-def _words(request: Request) -> Any:
+def words_of(request: Request) -> Any:
+    """What puts a sentence of a preview into the language of who looks."""
     language = viewer_of(request).language
 
     def words(sentence: str) -> str:
@@ -276,7 +205,4 @@ ROUTES = [
     Route("/refunds/{refund_id}/actions/{action}", form),
     Route("/refunds/{refund_id}/actions/{action}", confirmed, methods=["POST"]),
     Route("/refunds/{refund_id}/actions/{action}/preview", shown, methods=["POST"]),
-    Route("/actions/{action_id}", action),
-    Route("/actions/{action_id}/approve", approved, methods=["POST"]),
-    Route("/actions/{action_id}/reject", rejected, methods=["POST"]),
 ]

@@ -12,13 +12,16 @@ from starlette.routing import Route
 
 from workers.ops.language import COOKIE, LANGUAGES
 from workers.ops.page import draw
+from workers.ops.security.flow import BACK, FLOW_S, Flow, begun, packed, unpacked
 from workers.ops.security.guard import Doors, cookie_of
+from workers.ops.security.oidc import DeniedError, IssuerAwayError
 from workers.ops.security.rate import Tries
-from workers.ops.viewer import open_to_all
+from workers.ops.viewer import Role, open_to_all
 
 log = structlog.get_logger()
 _YEAR_S: Final = 365 * 86_400
 _MOST_NAME: Final = 64
+_MOST_FOLLOW: Final = 1_000
 _by_name: Final = Tries(5, 900.0, time.monotonic)
 _by_address: Final = Tries(30, 900.0, time.monotonic)
 
@@ -31,7 +34,7 @@ def _doors(request: Request) -> Doors:
 @open_to_all
 async def ask(request: Request) -> Response:
     """The form."""
-    if _doors(request).users is None:
+    if _doors(request).sessions is None:
         raise HTTPException(404)
     return _form(request, request.query_params.get("next", "/"))
 
@@ -45,27 +48,99 @@ async def sign_in(request: Request) -> Response:
     form = await request.form()
     name, password = str(form.get("name", ""))[:_MOST_NAME], str(form.get("password", ""))
     follow = str(form.get("next", "/"))
-    address = request.client.host if request.client else ""
+    address = _address_of(request)
     wait_s = max(_by_name.wait_s(name), _by_address.wait_s(address))
     if wait_s > 0:
-        log.warning("ops.sign_in_slowed", address=address)
-        answer = _form(request, follow, status=HTTPStatus.TOO_MANY_REQUESTS, name=name, error="sign_in.too_often")
-        answer.headers["Retry-After"] = str(int(wait_s) + 1)
-        return answer
+        return _slowed(request, follow, address, wait_s, name)
+    # Counted before the password is looked at: many tries at once would otherwise all come before the first had failed.
+    _by_name.note_failed(name)
+    _by_address.note_failed(address)
     role = await doors.users.verify(name, password)
     if role is None:
-        _by_name.note_failed(name)
-        _by_address.note_failed(address)
         log.warning("ops.sign_in_refused", address=address)
         return _form(request, follow, status=HTTPStatus.UNAUTHORIZED, name=name, error="sign_in.wrong")
     _by_name.forget(name)
+    _by_address.take_back(address)
+    return await _let_in(request, name, role, follow)
+
+
+@open_to_all
+async def go_to_issuer(request: Request) -> Response:
+    """To the issuer's page, where they sign in."""
+    doors = _doors(request)
+    if doors.oidc is None:
+        raise HTTPException(404)
+    follow = _local(request.query_params.get("next", "/"))
+    flow = begun(follow if len(follow) <= _MOST_FOLLOW else "/")
+    try:
+        address = await doors.oidc.address(flow)
+    except IssuerAwayError as error:
+        return _issuer_away(request, flow, error)
+    answer = RedirectResponse(address, HTTPStatus.SEE_OTHER)
+    kept = cookie_of(doors.flow_cookie, packed(flow), tls=doors.behind_tls, for_s=FLOW_S)
+    answer.headers.append("set-cookie", kept)
+    return answer
+
+
+@open_to_all
+async def back_from_issuer(request: Request) -> Response:
+    """A session for who comes back from the issuer with what this browser went there for."""
+    doors = _doors(request)
+    if doors.oidc is None:
+        raise HTTPException(404)
+    address = _address_of(request)
+    flow = unpacked(request.cookies.get(doors.flow_cookie, ""))
+    follow = flow.follow if flow is not None else "/"
+    if (wait_s := _by_address.wait_s(address)) > 0:
+        return _slowed(request, follow, address, wait_s)
+    _by_address.note_failed(address)
+    try:
+        if flow is None:
+            raise DeniedError("nothing was begun")  # noqa: TRY301 - answered as every other reason
+        name, role = await doors.oidc.who(flow, dict(request.query_params))
+    except IssuerAwayError as error:
+        _by_address.take_back(address)
+        return _issuer_away(request, flow or begun("/"), error)
+    except DeniedError as error:
+        log.warning("ops.sign_in_refused", address=address, why=str(error))
+        key = "sign_in.no_role" if error.no_role else "sign_in.not_proven"
+        answer = _form(request, follow, status=HTTPStatus.FORBIDDEN, error=key)
+    else:
+        _by_address.take_back(address)
+        answer = await _let_in(request, name, role, follow)
+    answer.headers.append("set-cookie", cookie_of(doors.flow_cookie, "", tls=doors.behind_tls, ends=True))
+    return answer
+
+
+def _issuer_away(request: Request, flow: Flow, error: IssuerAwayError) -> Response:
+    log.warning("ops.issuer_away", error=str(error))
+    return _form(request, flow.follow, status=HTTPStatus.SERVICE_UNAVAILABLE, error="sign_in.issuer_away")
+
+
+def _slowed(request: Request, follow: str, address: str, wait_s: float, name: str = "") -> Response:
+    log.warning("ops.sign_in_slowed", address=address)
+    answer = _form(request, follow, status=HTTPStatus.TOO_MANY_REQUESTS, name=name, error="sign_in.too_often")
+    answer.headers["Retry-After"] = str(int(wait_s) + 1)
+    return answer
+
+
+async def _let_in(request: Request, name: str, role: Role, follow: str) -> Response:
+    """A new session in place of whatever this browser had."""
+    doors = _doors(request)
+    assert doors.sessions is not None
     if (old := request.cookies.get(doors.cookie)) is not None:
         await doors.sessions.end(old)
-    token = await doors.sessions.begin(name)
+    token = await doors.sessions.begin(name, role if doors.oidc is not None else None)
     log.info("ops.signed_in", name=name, role=role)
     answer = RedirectResponse(_local(follow), HTTPStatus.SEE_OTHER)
     answer.headers.append("set-cookie", cookie_of(doors.cookie, token, tls=doors.behind_tls))
     return answer
+
+
+def _address_of(request: Request) -> str:
+    """Who tries: behind what ends TLS, as that saw them. It adds that last; what stands before it anybody can write."""
+    told = request.headers.get("x-forwarded-for", "") if _doors(request).behind_tls else ""
+    return told.rpartition(",")[2].strip()[:64] or (request.client.host if request.client else "")
 
 
 @open_to_all
@@ -93,7 +168,9 @@ async def language(request: Request) -> Response:
 
 
 def _form(request: Request, follow: str, *, status: int = 200, name: str = "", error: str = "") -> Response:
-    return draw(request, "sign_in.html", here="", status=status, follow=_local(follow), name=name, error=error)
+    oidc = _doors(request).oidc is not None
+    values = {"follow": _local(follow), "name": name, "error": error, "oidc": oidc}
+    return draw(request, "sign_in.html", here="", status=status, **values)
 
 
 def _local(path: str) -> str:
@@ -105,6 +182,8 @@ def _local(path: str) -> str:
 ROUTES = [
     Route("/sign-in", ask, methods=["GET"]),
     Route("/sign-in", sign_in, methods=["POST"]),
+    Route("/sign-in/oidc", go_to_issuer, methods=["GET"]),
+    Route(BACK, back_from_issuer, methods=["GET"]),
     Route("/sign-out", sign_out, methods=["POST"]),
     Route("/language", language, methods=["POST"]),
 ]

@@ -1,5 +1,6 @@
 """What every request goes through before a page sees it: who asks, from where, and whether they meant to."""
 
+import asyncio
 import hmac
 import ipaddress
 from http import HTTPStatus
@@ -8,19 +9,21 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import structlog
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.ops.asking import AwayError
 from workers.ops.language import COOKIE, language_of
 from workers.ops.page import draw
+from workers.ops.security.oidc import Oidc
 from workers.ops.security.sessions import Sessions, csrf_of, new_token
 from workers.ops.security.users import Users
-from workers.ops.viewer import Viewer
+from workers.ops.viewer import Role, Viewer
 
 log = structlog.get_logger()
 MOST_BODY: Final = 64 * 1024
+_BODY_S: Final = 10.0
 _READS: Final = frozenset({"GET", "HEAD"})
 _OPEN: Final = ("/sign-in", "/language", "/static/")
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -39,15 +42,32 @@ _TLS: Final = {"strict-transport-security": "max-age=31536000"}
 
 
 class Doors:
-    """What the guard knows: users and sessions, or neither, and then everybody on this machine may look."""
+    """What the guard knows: who keeps the users (a file or an issuer) and the sessions.
 
-    def __init__(self, users: Users | None, sessions: Sessions | None, *, behind_tls: bool) -> None:
+    Without sessions nobody can sign in, and then everybody on this machine may look.
+    """
+
+    def __init__(
+        self, users: Users | None, sessions: Sessions | None, *, behind_tls: bool, oidc: Oidc | None = None
+    ) -> None:
         self.users = users
+        self.oidc = oidc
         self.sessions = sessions
         self.behind_tls = behind_tls
         # A browser takes a cookie of such a name over TLS only, and from this very host.
         self.cookie = "__Host-annul_session" if behind_tls else "annul_session"
         self.stranger_cookie = "__Host-annul_visit" if behind_tls else "annul_visit"
+        self.flow_cookie = "__Host-annul_flow" if behind_tls else "annul_flow"
+
+    async def viewer_of(self, token: str) -> tuple[str, Role] | None:
+        """Whose session it is, and their role as of now; None where they have none. Raises AwayError."""
+        found = await self.sessions.find(token) if self.sessions is not None else None
+        if found is None:
+            return None
+        name, told = found
+        # Where a file keeps the users, what an issuer once said of somebody counts no more; and the other way round.
+        role = self.users.role_of(name) if self.users is not None else told
+        return (name, role) if role is not None else None
 
 
 class Guard:
@@ -76,6 +96,10 @@ class Guard:
             refused = refused or self._forged(request, body)
         except AwayError:
             refused = draw(request, "error.html", here="", status=503, code=503, detail="")
+        except ClientDisconnect:
+            return
+        except TimeoutError:
+            refused = PlainTextResponse("too slow\n", HTTPStatus.REQUEST_TIMEOUT, {"connection": "close"})
         if refused is not None:
             await refused(scope, receive, guarded)
             return
@@ -95,7 +119,7 @@ class Guard:
             headers.append("set-cookie", cookie_of(self._doors.stranger_cookie, visit, tls=self._doors.behind_tls))
 
     def _refused_at_the_door(self, request: Request) -> Response | None:
-        if self._doors.users is None and not is_loopback(request.url.hostname):
+        if self._doors.sessions is None and not is_loopback(_host_of(request)):
             # Another name that leads here is how a page elsewhere would read what is on this machine.
             return PlainTextResponse("ask for 127.0.0.1 or localhost\n", HTTPStatus.MISDIRECTED_REQUEST)
         if request.method not in _READS and request.method != "POST":
@@ -105,17 +129,17 @@ class Guard:
     async def _admit(self, request: Request) -> Response | None:
         """Give the viewer their name and role; those who have none are sent to sign in."""
         viewer = request.state.viewer
-        if self._doors.users is None or self._doors.sessions is None:
+        if self._doors.sessions is None:
             request.state.viewer = Viewer(name="", role="viewer", language=viewer.language, csrf=viewer.csrf)
             if request.method in _READS or request.url.path == "/language":
                 return None
-            return draw(request, "error.html", here="", status=403, code=403, detail="")
+            return draw(request, "error.html", here="", status=403, code="nobody", detail="")
         path = request.url.path
         if path.startswith("/static/"):
             return None
-        name = await self._doors.sessions.find(request.cookies.get(self._doors.cookie, ""))
-        role = self._doors.users.role_of(name) if name is not None else None
-        if name is not None and role is not None:
+        found = await self._doors.viewer_of(request.cookies.get(self._doors.cookie, ""))
+        if found is not None:
+            name, role = found
             request.state.viewer = Viewer(name=name, role=role, language=viewer.language, csrf=viewer.csrf)
         elif not path.startswith(_OPEN):
             wanted = f"{path}?{request.url.query}" if request.url.query else path
@@ -137,9 +161,18 @@ class Guard:
         return None
 
 
-def cookie_of(name: str, value: str, *, tls: bool, ends: bool = False) -> str:
+def cookie_of(name: str, value: str, *, tls: bool, ends: bool = False, for_s: int | None = None) -> str:
     """A cookie for this host alone, that no script reads and no other site's form sends."""
-    return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if tls else ''}{'; Max-Age=0' if ends else ''}"
+    age = "; Max-Age=0" if ends else "" if for_s is None else f"; Max-Age={for_s}"
+    return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if tls else ''}{age}"
+
+
+def _host_of(request: Request) -> str | None:
+    """What the request calls this machine; None where it is no name."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        return None
 
 
 def _is_from_elsewhere(request: Request) -> bool:
@@ -160,12 +193,13 @@ def is_loopback(host: str | None) -> bool:
 
 
 async def _body_of(request: Request) -> bytes | None:
-    """The whole body; None where it is too long."""
+    """The whole body; None where it is too long. Raises TimeoutError, ClientDisconnect."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BODY:
-            return None
+    async with asyncio.timeout(_BODY_S):
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BODY:
+                return None
     return body
 
 

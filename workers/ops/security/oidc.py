@@ -1,10 +1,9 @@
-"""Sign-in by OpenID Connect: the code flow with PKCE, `state` and `nonce`; the id_token is checked by the issuer's keys."""
+"""Sign-in by OpenID Connect: the code flow with PKCE, state and nonce; the id_token is checked by the issuer's keys."""
 
 import asyncio
 import base64
 import hashlib
 import hmac
-import secrets
 import time
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -14,11 +13,9 @@ import aiohttp
 import jwt
 import msgspec
 
+from workers.ops.security.flow import Flow
 from workers.ops.viewer import Role
 
-BACK: Final = "/sign-in/oidc/back"
-FLOW_S: Final = 600
-"""How long somebody may take at the issuer's page."""
 _DEADLINE: Final = aiohttp.ClientTimeout(total=10)
 _KEPT_S: Final = 3_600.0
 _ASKED_AGAIN_S: Final = 60.0
@@ -42,15 +39,6 @@ class DeniedError(Exception):
     def __init__(self, why: str, *, no_role: bool = False) -> None:
         super().__init__(why)
         self.no_role = no_role
-
-
-class Flow(msgspec.Struct, frozen=True):
-    """One sign-in on its way. It is kept in a cookie of the browser that began it, so no other can end it."""
-
-    state: str
-    nonce: str
-    verifier: str
-    follow: str
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,24 +68,6 @@ class _Tokens(msgspec.Struct, frozen=True):
 
 class _Keys(msgspec.Struct, frozen=True):
     keys: list[dict[str, Any]]
-
-
-def begun(follow: str) -> Flow:
-    """A new one, which nobody can guess."""
-    return Flow(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48), follow)
-
-
-def packed(flow: Flow) -> str:
-    """As a cookie's value."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(flow)).decode().rstrip("=")
-
-
-def unpacked(value: str) -> Flow | None:
-    """From a cookie's value; None where it is none of ours."""
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)), type=Flow)
-    except (ValueError, msgspec.MsgspecError):
-        return None
 
 
 class Oidc:

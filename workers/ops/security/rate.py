@@ -28,6 +28,11 @@ class Tries:
         while len(self._failed) > _MOST_KNOWN:
             self._failed.popitem(last=False)
 
+    def take_back(self, who: str) -> None:
+        """The latest one did not fail after all."""
+        if recent := self._recent(who):
+            self._failed[who] = recent[:-1]
+
     def forget(self, who: str) -> None:
         """They signed in."""
         self._failed.pop(who, None)

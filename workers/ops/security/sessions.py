@@ -47,7 +47,10 @@ class Sessions:
         return token
 
     async def find(self, token: str) -> tuple[str, Role | None] | None:
-        """Whose session it is, and the role that an issuer gave them; None where there is none, or its time is over. Raises AwayError."""
+        """Whose session it is, and the role that an issuer gave them; None where there is none, or its time is over.
+
+        Raises AwayError.
+        """
         if not token or len(token) > _MOST_TOKEN:
             return None
         async with self._reader.transaction() as connection:

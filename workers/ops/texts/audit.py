@@ -8,8 +8,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "What people did, newest first. Each entry is bound to the one before by its hash.",
         "Ce qui a été fait, le plus récent d’abord. Chaque entrée est liée à la précédente par son empreinte.",
     ),
-    "audit.verify": ("Verify the whole chain", "Vérifier toute la chaîne"),
+    "audit.verify": ("Verify the chain", "Vérifier la chaîne"),
     "audit.verified": ("The chain verifies: {count} entries.", "La chaîne est intacte : {count} entrées."),
+    "audit.verified.newest": (
+        "The newest {count} entries verify. That is not all of them: annul verify checks the rest.",
+        "Les {count} dernières entrées sont intactes. Ce ne sont pas toutes : annul verify contrôle le reste.",
+    ),
     "audit.broken": ("The chain does not verify: {why}.", "La chaîne n’est pas intacte : {why}."),
     "audit.head": ("The last entry is {seq}, its hash {hash}.", "La dernière entrée est {seq}, son empreinte {hash}."),
     "audit.entries": ("Entries", "Entrées"),

@@ -37,6 +37,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "error.title": ("That did not work", "Cela n’a pas fonctionné"),
     "error.404": ("There is no such page or thing.", "Cette page ou cet objet n’existe pas."),
     "error.403": ("Your role does not allow this.", "Votre rôle ne le permet pas."),
+    "error.nobody": (
+        "Nobody can do anything here: no users are configured (ANNUL_OPS_USERS_FILE or ANNUL_OPS_OIDC_ISSUER).",
+        "Aucune action possible : aucun utilisateur configuré (ANNUL_OPS_USERS_FILE ou ANNUL_OPS_OIDC_ISSUER).",
+    ),
     "error.400": ("The request could not be understood.", "La demande n’a pas été comprise."),
     "error.409": ("It moved meanwhile: look again.", "L’état a changé entre-temps : regardez à nouveau."),
     "error.503": (

@@ -74,6 +74,11 @@ CREATE TABLE chat_interventions (
 
 -- ---------------------------------------------------------------- who is signed in
 
+-- What one person did, what was done to one thing, one kind of deed: the newest first.
+CREATE INDEX audit_entries_actor ON audit_entries (actor, seq);
+CREATE INDEX audit_entries_subject ON audit_entries (subject, seq);
+CREATE INDEX audit_entries_what ON audit_entries (what, seq);
+
 -- The token itself is the browser's alone.
 CREATE TABLE ops_sessions (
   token_hash bytea PRIMARY KEY,

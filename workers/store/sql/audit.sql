@@ -10,6 +10,12 @@ SELECT seq, hash FROM audit_entries ORDER BY seq DESC LIMIT 1
 -- name: read_audit_chain
 SELECT seq, at, actor, what, subject, detail, prev_hash, hash FROM audit_entries ORDER BY seq
 
+-- name: read_audit_chain_after
+SELECT seq, at, actor, what, subject, detail, prev_hash, hash FROM audit_entries WHERE seq > $1 ORDER BY seq
+
+-- name: read_audit_hash
+SELECT hash FROM audit_entries WHERE seq = $1
+
 -- name: list_audit
 -- The newest first; filters that are NULL let everything pass.
 SELECT seq, at, actor, what, subject, detail, encode(hash, 'hex') AS hash
