@@ -126,8 +126,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "actions.stage.new": ("new", "nouveau"),
     "actions.stage.move": ("{amount} from {source} to {target}", "{amount} de {source} vers {target}"),
     "actions.stage.issue": (
-        "{amount} to {reference}, key {sent_key}, attempt {attempt}",
-        "{amount} vers {reference}, clé {sent_key}, tentative {attempt}",
+        "{amount} to {reference}, key {key}, attempt {attempt}",
+        "{amount} vers {reference}, clé {key}, tentative {attempt}",
     ),
     "actions.stage.look_up": ("look-up {number}, moves no money", "consultation {number}, sans mouvement d’argent"),
     "actions.standing": ("It", "Situation"),
