@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint histories mocks prometheus browser screenshots model bench bench-sellers chaos chaos-sellers lock schemas clean
+.PHONY: help demo up test lint histories mocks prometheus browser screenshots model bench bench-sellers bench-ops chaos chaos-sellers lock schemas clean
 
 help: ## what can be done here
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ bench: $(READY) ## cancellations per second, beside a bare loop in the same run
 
 bench-sellers: $(READY) ## sellers' counts updated per second, beside bare aiokafka, quixstreams and a plain faust agent
 	$(BIN)/annul bench sellers $(ARGS)
+
+bench-ops: $(READY) ## every page of the dashboard over a database of a million orders
+	ANNUL_BENCH_OPS=1 $(BIN)/python -m pytest -m long tests/e2e/test_bench_ops.py
+	$(BIN)/annul bench ops $(ARGS)
 
 chaos: $(READY) ## the demo while every worker is killed in turn
 	$(BIN)/annul demo --kill $(ARGS)

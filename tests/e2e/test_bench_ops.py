@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
@@ -19,6 +20,8 @@ async def reported(*options: str) -> Any:
     return json.loads(output)
 
 
+@pytest.mark.long
+@pytest.mark.skipif("ANNUL_BENCH_OPS" not in os.environ, reason="two minutes; by `make bench-ops`")
 @pytest.mark.timeout(300)
 async def test_every_page_is_measured_over_a_filled_database() -> None:
     report = await reported("--orders", "3000", "--parked", "200", "--sellers", "50", "--requests", "1")

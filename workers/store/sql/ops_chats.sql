@@ -49,8 +49,11 @@ SELECT conversation_id, placed_order, placed_at, other_placed_at, cancelled_orde
 -- By the ids' beginning, which the primary key serves; an id may hold a colon itself, so the subject has the last word.
 SELECT s.schedule_id, s.due_at, s.revision, s.state, s.firing_since, s.fired_at
   FROM unnest(ARRAY['chat.close', 'chat.closing_soon', 'chat.close_scheduled', 'chat.close_withdrawn']) AS k(kind)
-  JOIN scheduled_messages AS s
-    ON s.schedule_id >= k.kind || ':' || $1 || ':' AND s.schedule_id < k.kind || ':' || $1 || ';'
+ CROSS JOIN LATERAL (
+   SELECT * FROM scheduled_messages AS one
+    WHERE one.schedule_id >= k.kind || ':' || $1 || ':' AND one.schedule_id < k.kind || ':' || $1 || ';'
+    ORDER BY one.schedule_id LIMIT $2
+ ) AS s
  WHERE s.subject = $1
  ORDER BY s.due_at DESC, s.schedule_id LIMIT $2
 
