@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint histories mocks prometheus browser screenshots model bench bench-sellers bench-ops chaos chaos-sellers lock schemas clean
+.PHONY: help demo up test lint histories mocks prometheus browser screenshots model bench bench-sellers bench-ops chaos-short chaos chaos-sellers lock schemas clean
 
 help: ## what can be done here
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-sellers: $(READY) ## sellers' counts updated per second, beside bare aioka
 bench-ops: $(READY) ## every page of the dashboard over a database of a million orders
 	ANNUL_BENCH_OPS=1 $(BIN)/python -m pytest -m long tests/e2e/test_bench_ops.py
 	$(BIN)/annul bench ops $(ARGS)
+
+chaos-short: $(READY) ## the short forms: workers killed, Kafka and PostgreSQL away, the sellers' table (four minutes)
+	ANNUL_CHAOS=1 $(BIN)/python -m pytest -m long $(ARGS) tests/chaos
 
 chaos: $(READY) ## the demo while every worker is killed in turn
 	$(BIN)/annul demo --kill $(ARGS)

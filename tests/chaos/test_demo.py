@@ -1,10 +1,13 @@
 """The demo in a short form, as a person would run it, while things break. Longer: `make chaos`."""
 
 import asyncio
+import os
 import re
 import sys
 
 import pytest
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif("ANNUL_CHAOS" not in os.environ, reason="by `make chaos-short`")]
 
 
 @pytest.mark.timeout(240)

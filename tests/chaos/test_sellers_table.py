@@ -1,6 +1,7 @@
 """The sellers' table beside SQL: real processes, killed and frozen meanwhile. Longer: `make chaos-sellers`."""
 
 import asyncio
+import os
 import sys
 
 import msgspec
@@ -26,6 +27,9 @@ def repairs(report: Report) -> dict[str, int]:
     """What the worker's own comparison had to mend: nothing that a crash may leave behind."""
     words = ("statistics.differed", "statistics.outcomes_lost")
     return {event: count for event, count in report.log_events.items() if any(word in event for word in words)}
+
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif("ANNUL_CHAOS" not in os.environ, reason="by `make chaos-short`")]
 
 
 @pytest.mark.timeout(180)

@@ -56,7 +56,7 @@ async def test_a_refund_that_its_card_can_not_take_goes_to_the_wallet(client: Fo
         assert told.data["code"] == "lost_or_stolen_card"
         redirected = await client.event(order_id, "refund.redirected")
         successor = redirected.data["redirected_to"]
-        (issue,) = [one for one in client.of(order_id, "refund.issue") if one.data["refund_id"] == successor]
+        issue = await client.event_of_refund(successor, "refund.issue")
         assert (issue.data["provider"], issue.topic) == ("wallet", "refunds.commands.wallet.v1")
         credited = await client.event_of_refund(successor, "refund.succeeded")
         assert credited.data["redirected_from"] == redirected.data["refund_id"]

@@ -103,17 +103,30 @@ class BatchConsumer(driver.Consumer):
             return
         generation = self.app.consumer_generation_id
         for place, batch in records.items():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
+            if self.app.consumer_generation_id != generation:
                 break  # a rebalance began; its end reads from the committed offsets again
             tp = TP(*place)
             if batch and (active is None or tp in active or tp in self._buffered_partitions):
-                yield tp, _message_of(tp, batch, generation)
+                if self._may_give(tp):
+                    yield tp, _message_of(tp, batch, generation)
+                else:
+                    self._put_back(tp, batch[0].offset)
         if not self.flow_active:
             try:
                 await self.perform_seek()
             except KafkaError as error:
                 # The end of the rebalance seeks as well.
                 log.warning("statistics.seek_delayed", error=type(error).__name__)
+
+    def _may_give(self, tp: TP) -> bool:
+        """The end of a rebalance clears the queues: what was given to the stream before it would be lost."""
+        return self.flow_active and (not self.app.rebalancing or self._is_changelog_tp(tp))
+
+    def _put_back(self, tp: TP, first: int) -> None:
+        """Read it again, from the committed offset where that is earlier."""
+        committed = self._committed_offset[tp]
+        with suppress(IllegalStateError):  # it isn't here any more
+            self._thread.seek(tp, first if committed is None else min(first, committed))
 
     def ack(self, message: Any) -> bool:
         """Nothing: what is done is told by `done`."""
