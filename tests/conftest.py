@@ -4,8 +4,10 @@ Examples are a quick set, or with HYPOTHESIS_PROFILE=long a long one.
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from kit.own_stacks import OwnStacks
 
@@ -18,6 +20,13 @@ settings.register_profile("long", max_examples=3000, deadline=None, suppress_hea
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 _stacks = pytest.StashKey[OwnStacks]()
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command run in a test may leave a log that writes to what the test has closed."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_configure(config: pytest.Config) -> None:
