@@ -1,19 +1,14 @@
 """`annul chats list`, `extend` and `withdraw`: the twins of the dashboard's page."""
 
-import asyncio
 import json
-import sys
-from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from kit.command import Annul, console_script
 
-from workers import cli
-
-Annul = Callable[..., Coroutine[Any, Any, int]]
 CHAT = "cnv_free"
 READ = "SELECT close_at, scheduled_revision, revision FROM conversations WHERE conversation_id = $1"
 
@@ -28,23 +23,7 @@ async def sight(populated: str) -> Any:
 
 @pytest.fixture
 def annul(populated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Annul:
-    """Runs the console script in this process; gives its exit code."""
-    monkeypatch.setenv("ANNUL_DATABASE_URL", populated)
-    monkeypatch.setenv("ANNUL_LOCAL_DIR", str(tmp_path))  # no running local stack's settings
-    monkeypatch.setattr(cli, "quiet_logging", lambda: None)  # other tests look at logs
-
-    def call() -> int:
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    async def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["annul", *arguments])
-        return await asyncio.to_thread(call)
-
-    return run
+    return console_script(monkeypatch, tmp_path, populated)
 
 
 async def test_the_list_has_every_chat_that_will_close_the_next_first(

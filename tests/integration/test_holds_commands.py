@@ -1,40 +1,19 @@
 """`annul consumers` and `annul providers`: pausing and resuming as a person calls for it."""
 
-import asyncio
 import json
-import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.command import Annul, console_script
 
-from workers import cli
 from workers.consumers import CONSUMERS
 from workers.local.kafka import LocalKafka
-
-Annul = Callable[..., Coroutine[Any, Any, int]]
 
 
 @pytest.fixture
 def annul(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Annul:
-    """Runs the console script in this process; gives its exit code."""
-    monkeypatch.setenv("ANNUL_DATABASE_URL", database_url)
-    monkeypatch.setenv("ANNUL_LOCAL_DIR", str(tmp_path))  # no running local stack's settings
-    monkeypatch.setattr(cli, "quiet_logging", lambda: None)  # other tests look at logs
-
-    def call() -> int:
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    async def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["annul", *arguments])
-        return await asyncio.to_thread(call)
-
-    return run
+    return console_script(monkeypatch, tmp_path, database_url)
 
 
 async def test_a_consumer_is_paused_and_resumed_with_a_reason_by_name(annul: Annul, observer: Any) -> None:

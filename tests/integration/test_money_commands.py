@@ -3,20 +3,17 @@
 import asyncio
 import getpass
 import json
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kit.builders import tender
+from kit.command import Annul, console_script
 from kit.feed import break_rows
 from kit.population import cancellation
 from kit.reviewing import Review
 
-from workers import cli
-
-Annul = Callable[..., Coroutine[Any, Any, int]]
 Printed = pytest.CaptureFixture[str]
 DISPUTE = "INSERT INTO disputes VALUES ('card', 'dp_1', 'pi_one', 'needs_response', true, now())"
 REASON = ("--reason", "Jane asked for it", "--wait", "0")
@@ -31,23 +28,7 @@ async def review(database_url: str) -> AsyncIterator[Review]:
 
 @pytest.fixture
 def annul(review: Review, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Annul:
-    """Runs the console script in this process; gives its exit code."""
-    monkeypatch.setenv("ANNUL_DATABASE_URL", review.url)
-    monkeypatch.setenv("ANNUL_LOCAL_DIR", str(tmp_path))  # no running local stack's settings
-    monkeypatch.setattr(cli, "quiet_logging", lambda: None)  # other tests look at logs
-
-    def call() -> int:
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    async def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["annul", *arguments])
-        return await asyncio.to_thread(call)
-
-    return run
+    return console_script(monkeypatch, tmp_path, review.url)
 
 
 async def told_by(annul: Annul, capsys: Printed, *arguments: str, code: int = 0) -> Any:

@@ -4,40 +4,21 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
+from kit.command import Annul, console_script
 from kit.feed import break_rows
 from kit.population import settings_for
 
-from workers import cli
 from workers.insight.parked import Which, list_parked
 
 JUNK = "orders.events.v1:0:22"
-Annul = Callable[..., Coroutine[Any, Any, int]]
 
 
 @pytest.fixture
 def annul(populated_shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Annul:
-    """Runs the console script in this process; gives its exit code."""
-    monkeypatch.setenv("ANNUL_DATABASE_URL", populated_shared)
-    monkeypatch.setenv("ANNUL_LOCAL_DIR", str(tmp_path))  # no running local stack's settings
-    monkeypatch.setattr(cli, "quiet_logging", lambda: None)  # other tests look at logs
-
-    def call() -> int:
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    async def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["annul", *arguments])
-        return await asyncio.to_thread(call)
-
-    return run
+    return console_script(monkeypatch, tmp_path, populated_shared)
 
 
 @pytest.mark.parametrize(

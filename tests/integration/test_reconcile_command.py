@@ -1,10 +1,8 @@
 """`annul reconcile` as a person calls it, against the simulated providers over HTTP."""
 
-import asyncio
 import json
 import os
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,17 +10,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from kit.command import Annul, console_script
 from kit.provider_kit import API_KEY, KINDS, Bench, Kind, bench
 from kit.reconciling import fact, insert_refund, money_rows, plan, told
 
-from workers import cli
 from workers.pipeline.clock import SystemClock
 from workers.reconcile.run import reconcile
 from workers.reconcile.types import Report
 from workers.store.database import Database
 
 AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
-Annul = Callable[..., Coroutine[Any, Any, int]]
 
 
 @pytest.fixture
@@ -41,27 +38,11 @@ async def at_work(kind: Kind) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 def annul(card: Bench, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Annul:
-    """Runs the console script in this process; gives its exit code."""
     for name in [name for name in os.environ if name.startswith("ANNUL_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("ANNUL_DATABASE_URL", database_url)
-    monkeypatch.setenv("ANNUL_LOCAL_DIR", str(tmp_path))  # no running local stack's settings
     monkeypatch.setenv("ANNUL_STRIPE_API_BASE", card.providers.stripe_base)
     monkeypatch.setenv("ANNUL_STRIPE_API_KEY", API_KEY)
-    monkeypatch.setattr(cli, "quiet_logging", lambda: None)  # other tests look at logs
-
-    def call() -> int:
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    async def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["annul", "reconcile", *arguments])
-        return await asyncio.to_thread(call)
-
-    return run
+    return console_script(monkeypatch, tmp_path, database_url, "reconcile")
 
 
 async def made(at: Bench, observer: Any, refund_id: str = "rfd_1", **changes: Any) -> str:

@@ -1,7 +1,7 @@
 """Folding the records of a partition into what is known of its sellers."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -36,7 +36,7 @@ class Folder:
     async def fold(self, shard: Shard, records: Sequence[Record], partitions: int) -> None:
         """Fold records in their order; the sellers of whom outcomes are missing are read from PostgreSQL at the end."""
         gaps: dict[str, list[Incoming]] = {}
-        labels, touch = self.labels, shard.touch
+        touch = shard.touch
         for record in records:
             message = read(record, self._decoders)
             if isinstance(message, Unreadable):
@@ -51,7 +51,7 @@ class Folder:
             if folded == "gap":
                 gaps.setdefault(seller_id, []).append(message)
             else:
-                labels.append((_TOPIC, "seller.outcome", folded))
+                self.labels.append((_TOPIC, "seller.outcome", folded))
         if gaps:
             await self._heal(shard, gaps)
 
@@ -83,8 +83,12 @@ class Folder:
         self.aside.append(copy)
         self.labels.append((_TOPIC, "seller.outcome" if stage == "decide" else "unreadable", "parked"))
 
-    def take(self) -> tuple[list[Outgoing], list[Label]]:
-        """What was collected since."""
-        taken: tuple[list[Outgoing], list[Any]] = (self.aside, self.labels)
-        self.aside, self.labels = [], []
-        return taken
+    def take_labels(self) -> list[Label]:
+        """What was counted since, before the sellers that it was counted of are settled: never ahead of their rows."""
+        labels, self.labels = self.labels, []
+        return labels
+
+    def take_aside(self) -> list[Outgoing]:
+        """What was collected since, once offsets are taken that lie behind it."""
+        aside, self.aside = self.aside, []
+        return aside

@@ -76,6 +76,7 @@ class Sender:
             now, done, started = self._clock.now(), dict[int, int](), self._clock.monotonic()
             changed: list[Changed] = []
             gone: list[str] = []
+            labels = self._folder.take_labels()
             shards = self._held.shards
             for number, shard in shards.items():
                 changed += shard.settle(now, self._shares.others)
@@ -84,7 +85,7 @@ class Sender:
                 if shard.done is not None:
                     done[number] = shard.done
                 await asyncio.sleep(0)
-            aside, labels = self._folder.take()
+            aside = self._folder.take_aside()
             here = self._held.shards is shards and self._may_send()
             sent = await self._unless_let_go(changed, gone, aside, now) if here else None
             if sent is None:
@@ -94,7 +95,7 @@ class Sender:
             await self._commit(done)
             if changed or gone:
                 self._metrics.sellers_sent(len(changed) + len(gone), self._clock.monotonic() - started)
-            if labels:
+            if labels or sent:
                 self._metrics.messages(self._worker, labels, sent)
 
     def send_again(self) -> None:
