@@ -108,5 +108,6 @@ async def test_a_seller_of_unknown_locale_reads_english(broker: Broker, running:
 async def test_advice_and_an_orders_news_in_one_batch_are_both_told(broker: Broker, running: Process) -> None:
     await cancel(broker, "ord_1", "fr-FR")
     await advise(broker, advice("sel_2"))
+    await broker.until(lambda: len(broker.records(NOTIFICATIONS_REQUESTED.name)) == 3)
     about = [json.loads(record.value or b"")["about"] for record in broker.records(NOTIFICATIONS_REQUESTED.name)]
     assert sorted(about) == ["advice", "cancellation", "cancellation"]

@@ -113,15 +113,33 @@ class _SellerApi:
         if self._in_work >= self._limits.in_work:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at a time", 1)
         self._in_work += 1
+        asking = asyncio.create_task(self._read(question))
         try:
-            async with asyncio.timeout(self._limits.answer_s), self._database.transaction() as connection:
-                await connection.execute(sql("begin_reading"))
-                return await question(connection)
+            await asyncio.wait((asking,), timeout=self._limits.answer_s)
+            if not asking.done():
+                asking.cancel()
+                # A driver that waits for PostgreSQL's word waits for it even when it is cancelled.
+                self._database.abandon()
+            return await asking
+        except asyncio.CancelledError:
+            asking.cancel()
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise  # who asked has gone
+            raise _away("TimeoutError") from None
         except _AWAY as error:
-            log.warning("statistics.answer_delayed", error=type(error).__name__)
-            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the database can't be asked now", 5) from None
+            raise _away(type(error).__name__) from None
         finally:
             self._in_work -= 1
+
+    async def _read(self, question: Callable[[Any], Awaitable[T]]) -> T:
+        async with self._database.transaction() as connection:
+            await connection.execute(sql("begin_reading"))
+            return await question(connection)
+
+
+def _away(error: str) -> _Refused:
+    log.warning("statistics.answer_delayed", error=error)
+    return _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the database can't be asked now", 5)
 
 
 async def _answered(answer: Callable[[], Awaitable[msgspec.Struct]]) -> web.Response:

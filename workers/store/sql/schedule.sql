@@ -11,14 +11,15 @@ UPDATE scheduled_messages SET state = 'withdrawn'
  WHERE schedule_id = ANY($1::text[]) AND state IN ('waiting', 'firing')
 
 -- name: claim_due
--- What is due, and what another process claimed and never marked. Never early: the database's clock alone decides.
+-- What is due, and what another process claimed and never marked. Never early: the database's clock alone decides. It
+-- is asked once, in a query of its own: asked for each row it could not bound the index, and all that waits is read.
 WITH due AS (
   SELECT schedule_id FROM scheduled_messages
-   WHERE state = 'waiting' AND due_at <= annul_now()
+   WHERE state = 'waiting' AND due_at <= (SELECT annul_now())
    ORDER BY due_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 ), unmarked AS (
   SELECT schedule_id FROM scheduled_messages
-   WHERE state = 'firing' AND firing_since < annul_now() - $2::interval
+   WHERE state = 'firing' AND firing_since < (SELECT annul_now()) - $2::interval
    ORDER BY firing_since LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE scheduled_messages AS s

@@ -16,7 +16,7 @@ SELECT reason, count(*) AS messages, min(parked_at) AS since
 -- Rows whose time has come and that nobody has taken.
 SELECT count(*) AS timers, min(due_at) AS since
   FROM (SELECT due_at FROM scheduled_messages
-         WHERE state = 'waiting' AND due_at <= annul_now() ORDER BY due_at LIMIT $1) AS due
+         WHERE state = 'waiting' AND due_at <= (SELECT annul_now()) ORDER BY due_at LIMIT $1) AS due
 
 -- name: standing_actions
 -- What people asked for and what waits for a second person or for the worker `refunds`.
