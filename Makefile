@@ -63,9 +63,9 @@ bench: $(READY) ## cancellations per second, beside a bare loop in the same run
 bench-sellers: $(READY) ## sellers' counts updated per second, beside bare aiokafka, quixstreams and a plain faust agent
 	$(BIN)/annul bench sellers $(ARGS)
 
-bench-ops: $(READY) ## every page of the dashboard over a database of a million orders
+bench-ops: $(READY) ## every page of the dashboard over a million orders, and what people at it cost the workers
 	ANNUL_BENCH_OPS=1 $(BIN)/python -m pytest -m long tests/e2e/test_bench_ops.py
-	$(BIN)/annul bench ops $(ARGS)
+	$(BIN)/annul bench ops --pairs 6 $(ARGS)
 
 chaos-short: $(READY) ## the short forms: workers killed, Kafka and PostgreSQL away, the sellers' table (four minutes)
 	ANNUL_CHAOS=1 $(BIN)/python -m pytest -m long $(ARGS) tests/chaos

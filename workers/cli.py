@@ -181,13 +181,20 @@ def bench_ops(
     parked: Annotated[int, typer.Option(min=10, max=500_000, help="as many again were put back or discarded")] = 50_000,
     sellers: Annotated[int, typer.Option(min=10, max=100_000)] = 10_000,
     requests: Annotated[int, typer.Option(min=1, max=1_000, help="of each page")] = 30,
+    pairs: Annotated[
+        int, typer.Option(min=0, max=50, help="then measure the worker with people at the dashboard and without")
+    ] = 0,
+    people: Annotated[int, typer.Option(min=1, max=50, help="each opens a page every 3 s")] = 3,
+    messages: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="cancellations of each half")] = 60_000,
     as_json: Annotated[bool, typer.Option("--json", help="one line of JSON")] = False,
 ) -> None:
     """Measure the dashboard's pages over a large database: milliseconds, rows read, tables read from end to end."""
+    from workers.bench.ops.run import Wishes  # noqa: PLC0415
     from workers.commands import bench_ops as command  # noqa: PLC0415
 
     sizes = {"orders": orders, "parked": parked, "sellers": sellers}
-    run(command.run(sizes=sizes, requests=requests, as_json=as_json))
+    wishes = Wishes(sizes=sizes, requests=requests, pairs=pairs, people=people, messages=messages)
+    run(command.run(wishes, as_json=as_json))
 
 
 @chaos.command("sellers")

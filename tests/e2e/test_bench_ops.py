@@ -24,7 +24,8 @@ async def reported(*options: str) -> Any:
 @pytest.mark.skipif("ANNUL_BENCH_OPS" not in os.environ, reason="two minutes; by `make bench-ops`")
 @pytest.mark.timeout(300)
 async def test_every_page_is_measured_over_a_filled_database() -> None:
-    report = await reported("--orders", "3000", "--parked", "200", "--sellers", "50", "--requests", "1")
+    small = ("--orders", "3000", "--parked", "200", "--sellers", "50", "--requests", "1")
+    report = await reported(*small, "--pairs", "1", "--messages", "5000")
     assert report["sizes"] == {"orders": 3000, "parked": 200, "sellers": 50}
     pages = {page["path"]: page for page in report["pages"]}
     assert {"/", "/consumers", "/refunds", "/parked", "/sellers", "/chats", "/audit"} <= pages.keys()
@@ -33,3 +34,6 @@ async def test_every_page_is_measured_over_a_filled_database() -> None:
     for page in pages.values():
         assert 0 < page["median_ms"] <= page["p95_ms"]
     assert report["left_out"] == {}
+    (pair,) = report["pairs"]
+    assert min(pair["alone_per_s"], pair["watched_per_s"]) > 0
+    assert pair["pages"] > 0, "people looked while it worked"

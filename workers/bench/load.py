@@ -14,13 +14,15 @@ SELLERS = 2_000
 _SEND = 2_000
 
 
-async def send_cancellations(settings: Settings, count: int) -> None:
-    """Fill the orders topic with `count` different cancellations."""
+async def send_cancellations(settings: Settings, count: int, first: int = 0) -> None:
+    """Fill the orders topic with `count` different cancellations, numbered from `first` on."""
     producer = KafkaProducer(settings.kafka())
     await producer.start()
     try:
         for start in range(0, count, _SEND):
-            await producer.send_all([_record(number) for number in range(start, min(start + _SEND, count))])
+            await producer.send_all(
+                [_record(number) for number in range(first + start, first + min(start + _SEND, count))]
+            )
     finally:
         await producer.stop()
 
