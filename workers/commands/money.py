@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from workers.commands.arguments import MOST, AsJson, By
 from workers.commands.calling import operate, the_actor
 from workers.settings import SettingsError
 
 if TYPE_CHECKING:
     from workers.domain.refund_types import ActionKind
 
-_MOST: Final = 10_000
-
-AsJson = Annotated[bool, typer.Option("--json", help="one line of JSON")]
 RefundId = Annotated[str, typer.Argument(metavar="REFUND_ID")]
 ActionId = Annotated[str, typer.Argument(metavar="ACTION_ID")]
 Reason = Annotated[str | None, typer.Option(help="why, kept on record; mandatory", metavar="TEXT")]
-By = Annotated[str | None, typer.Option("--by", help="who does it; the system's user if not given", metavar="NAME")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only show its effects on ledger and provider")]
 Wait = Annotated[float, typer.Option("--wait", min=0, max=600, help="seconds to wait for the worker's decision")]
-Limit = Annotated[int, typer.Option(min=1, max=_MOST, help="shown at most, the newest first")]
+Limit = Annotated[int, typer.Option(min=1, max=MOST, help="shown at most, the newest first")]
 
 refund = typer.Typer(help="Refunds, and what a person may do with them.", no_args_is_help=True)
 disputes = typer.Typer(help="Payments that are disputed; nothing of them is refunded meanwhile.", no_args_is_help=True)
@@ -105,7 +102,7 @@ def show_refund(refund_id: RefundId, as_json: AsJson = False) -> None:
 def list_refunds(
     code: Annotated[str | None, typer.Option(help="only those with this code", metavar="CODE")] = None,
     state: Annotated[State, typer.Option(help="how they stand")] = State.NEEDS_REVIEW,
-    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="shown at most, the oldest first")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="shown at most, the oldest first")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List refunds, those in review unless told otherwise, the longest waiting first."""
@@ -155,7 +152,7 @@ def list_actions(
 @disputes.command("list")
 def list_disputes(
     only_open: Annotated[bool, typer.Option("--open", help="only those that are open")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="shown at most, the longest open first")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="shown at most, the longest open first")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List disputes, the ones that stand open longest first."""
