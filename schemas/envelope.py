@@ -22,7 +22,7 @@ _MAX_HEADER_BYTES: Final = 1024
 _READ: Final = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
 _TRACES: Final = frozenset({"ce_traceparent", "traceparent"})
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 class Envelope(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ and look-ups wait in Kafka, unclaimed, and calls in flight end as they would.
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from workers.pipeline.messages import Incoming, Verdict, outgoing
 from workers.pipeline.ports import Clock
 from workers.providers.port import Answer, Provider
 from workers.telemetry import Metrics
+from workers.tracing.port import Traces, trace_id_of, traced_call
 
 log = structlog.get_logger()
 
@@ -52,6 +54,7 @@ class Adapter:
         deadline_s: float,
         lease_s: float,
         key_kept: timedelta | None = None,
+        traces: Traces | None = None,
     ) -> None:
         """`key_kept`: how long after a key's first claim a call with it may still begin; None: for ever."""
         assert deadline_s < lease_s, "a call must end within its lease"
@@ -67,6 +70,7 @@ class Adapter:
         self._deadline_s = deadline_s
         self._lease_s = lease_s
         self._key_kept = key_kept
+        self._traces = traces
         self._calls: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
 
@@ -100,7 +104,7 @@ class Adapter:
         for call in effects:
             task = asyncio.create_task(self._perform(call))
             self._calls.add(task)
-            task.add_done_callback(self._end)
+            task.add_done_callback(partial(self._end, call))
 
     async def drain(self, within_s: float) -> None:
         """Let calls end; what doesn't is given up, and looked up once its lease has run out."""
@@ -115,14 +119,12 @@ class Adapter:
     async def _perform(self, call: Call) -> None:
         command = call.command
         started = self._clock.monotonic()
-        if started + self._deadline_s > call.end_by:
+        late = started + self._deadline_s > call.end_by
+        with traced_call(self._traces, command, call.traceparent) as traced:
             # Never called, and so nothing uncertain about it: the attempt is spent, the next one may go.
-            answer = Answer(outcome="retryable", code="lease_expired")
-        else:
-            send = (
-                self._provider.issue(command) if isinstance(command, RefundIssue) else self._provider.look_up(command)
-            )
-            answer = await send
+            answer = Answer(outcome="retryable", code="lease_expired") if late else await self._ask(command)
+            traced.answered(answer)
+        if not late:
             self._pauses.note(answer, started)
         self._metrics.provider_call(self.name, answer.outcome, self._clock.monotonic() - started)
         told = result_of(
@@ -134,11 +136,17 @@ class Adapter:
             message=answer.detail,
             retry_after_s=answer.retry_after_s,
         )
-        await self._emitter.emit([outgoing(told, call.traceparent)])
+        await self._emitter.emit([outgoing(told, traced.traceparent)])
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    async def _ask(self, command: RefundIssue | RefundLookUp) -> Answer:
+        if isinstance(command, RefundIssue):
+            return await self._provider.issue(command)
+        return await self._provider.look_up(command)
+
+    def _end(self, call: Call, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)
         self._freed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # A bug in an adapter loses this one result; the lease runs out and the refund is looked up.
-            log.error("provider.call_failed", provider=self.name, error=type(error).__name__)
+            told = {"provider": self.name, "error": type(error).__name__, "trace_id": trace_id_of(call.traceparent)}
+            log.error("provider.call_failed", **told)

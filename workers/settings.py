@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     webhooks_port: Port = 8081
     webhooks_per_s: Annotated[float, Gt(0), Le(100_000)] = 200.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    traces_endpoint: str | None = None
+    traces_ratio: Annotated[float, Ge(0), Le(1)] = 0.01
 
     @field_validator("stripe_api_base", "paypal_api_base", "help_url", "ops_url")
     @classmethod
@@ -111,6 +113,20 @@ class Settings(BaseSettings):
         if not parts.hostname or parts.path or parts.query:
             raise ValueError("must be a base URL with a host and without a path")
         return value
+
+    @field_validator("traces_endpoint")
+    @classmethod
+    def _is_endpoint(cls, value: str | None) -> str | None:
+        """An OTLP endpoint in whole, be it given so or as its base."""
+        parts = urlsplit(value or "")
+        if value is None:
+            return None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("must be http://host:port or https://host:port")
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            raise ValueError("must hold no user, query or fragment; a key goes into OTEL_EXPORTER_OTLP_HEADERS")
+        base = value.rstrip("/")
+        return base if base.endswith("/v1/traces") else base + "/v1/traces"
 
     @field_validator("ops_oidc_issuer")
     @classmethod

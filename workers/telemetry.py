@@ -199,6 +199,12 @@ class Metrics:
             ("worker",),
             registry=self.registry,
         )
+        self._spans = Counter(
+            "annul_trace_spans",
+            "Spans of traces, by what became of them",
+            ("end",),
+            registry=self.registry,
+        )
         self._reconciled = Gauge(
             "annul_reconcile_finished_timestamp_seconds",
             "When a reconciliation was last finished, as this process knows; 0: it knows of none",
@@ -287,6 +293,10 @@ class Metrics:
         """The table of statistics was held against PostgreSQL."""
         for found, count in (("compared", sellers), ("differing", differing), ("outcomes_lost", behind)):
             self._checked_sellers.labels(found).inc(count)
+
+    def spans(self, end: str, count: int) -> None:
+        """Spans reached the endpoint for traces, or were lost."""
+        self._spans.labels(end).inc(count)
 
     def reconciled(self, at: float) -> None:
         """A reconciliation was finished, by this process or another, at Unix seconds."""

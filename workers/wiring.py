@@ -28,7 +28,7 @@ from workers.pipeline.messages import Handler
 from workers.pipeline.run import Limits, Pipeline
 from workers.pipeline.watchdog import Watchdog
 from workers.providers.card import CardProvider
-from workers.providers.http import AiohttpTransport
+from workers.providers.http import AiohttpTransport, Transport
 from workers.providers.paypal import PayPalProvider
 from workers.providers.port import Provider
 from workers.reconcile.worker import Reconciler, Timing
@@ -37,6 +37,7 @@ from workers.settings import Settings, SettingsError, secret
 from workers.store.database import Database
 from workers.telemetry import Metrics
 from workers.timers import Timers
+from workers.tracing.switch import Tracing
 from workers.wallet import Wallet
 from workers.webhooks.checks import Check, PayPalCheck, StripeCheck
 from workers.webhooks.door import Door, DoorLimits
@@ -46,7 +47,6 @@ from workers.webhooks.translator import Translator
 from workers.webhooks.worker import Webhooks
 
 log = structlog.get_logger()
-_LAST_S = 1.5
 
 
 class Worker(Protocol):
@@ -76,6 +76,7 @@ class Process:
         self.process = settings.instance_id or f"{socket.gethostname()}-{os.getpid()}"
         self._databases: list[Database] = []
         self._emitters: list[Emitter] = []
+        self.tracing = Tracing(settings, self.randomness, self.metrics, self.process)
         self.routes: list[web.RouteDef] = []
         """What the process's health port answers besides."""
 
@@ -114,17 +115,18 @@ class Process:
                 renew_after_s=max(self.settings.stuck_after_s / 3, self.settings.kafka_session_timeout_s * 1.5),
             ),
             hold=self.hold(handler.name, database),
+            traces=self.tracing.traces(handler.name, handler.topics),
         )
 
     def hold(self, worker: str, database: Database) -> Hold:
         """Whether a person paused a worker."""
         return PersonsHold(worker, database, self.clock)
 
-    def adapter(self, provider: Callable[[AiohttpTransport], Provider]) -> Pipeline:
+    def adapter(self, worker: str, provider: Callable[[Transport], Provider]) -> Pipeline:
         """A provider's adapter on its way."""
         given = self.settings
         emitter = self.emitter()
-        made = provider(AiohttpTransport(concurrency=given.provider_concurrency))
+        made = provider(self.tracing.transport(worker))
         pauses = Pauses(
             made,
             self.database(1),
@@ -144,15 +146,18 @@ class Process:
             deadline_s=given.provider_deadline_s,
             lease_s=given.refund_lease_s,
             key_kept=self.policy.refunds.key_kept(made.name),
+            traces=self.tracing.traces(worker),
         )
         return self.pipeline(adapter, emitter)
 
     async def close(self) -> None:
-        """Disconnect from everything."""
+        """Disconnect from everything; what was traced is sent meanwhile."""
+        flushing = asyncio.create_task(self.tracing.close())
         for emitter in self._emitters:
             await emitter.close()
         for database in self._databases:
             await database.close()
+        await flushing
 
 
 def _cancellations(process: Process) -> Worker:
@@ -167,21 +172,21 @@ def _wallet(process: Process) -> Worker:
     return process.pipeline(Wallet(process.process, timedelta(seconds=process.settings.refund_lease_s)))
 
 
-def card_provider(given: Settings, transport: AiohttpTransport) -> CardProvider:
+def card_provider(given: Settings, transport: Transport) -> CardProvider:
     """Raises SettingsError where there are no credentials."""
     given.need("stripe_api_key")
     key = secret(given.stripe_api_key) or ""
     return CardProvider(transport, given.stripe_api_base, key, given.provider_deadline_s)
 
 
-def paypal_provider(given: Settings, transport: AiohttpTransport) -> PayPalProvider:
+def paypal_provider(given: Settings, transport: Transport) -> PayPalProvider:
     """Raises SettingsError where there are no credentials."""
     given.need("paypal_client_id", "paypal_client_secret")
     client, password = given.paypal_client_id or "", secret(given.paypal_client_secret) or ""
     return PayPalProvider(transport, given.paypal_api_base, client, password, given.provider_deadline_s)
 
 
-PROVIDERS: dict[str, Callable[[Settings, AiohttpTransport], Provider]] = {
+PROVIDERS: dict[str, Callable[[Settings, Transport], Provider]] = {
     "card": card_provider,
     "paypal": paypal_provider,
 }
@@ -199,11 +204,11 @@ def providers_of(given: Settings) -> dict[str, Provider | None]:
 
 
 def _card(process: Process) -> Worker:
-    return process.adapter(lambda transport: card_provider(process.settings, transport))
+    return process.adapter("card", lambda transport: card_provider(process.settings, transport))
 
 
 def _paypal(process: Process) -> Worker:
-    return process.adapter(lambda transport: paypal_provider(process.settings, transport))
+    return process.adapter("paypal", lambda transport: paypal_provider(process.settings, transport))
 
 
 def _reconcile(process: Process) -> Worker:
@@ -273,6 +278,7 @@ def _webhooks(process: Process) -> Worker:
         host=given.webhooks_host,
         port=given.webhooks_port,
         limits=DoorLimits(per_s=given.webhooks_per_s),
+        traces=process.tracing.traces("webhooks"),
     )
     return Webhooks(door, process.pipeline(Translator(process.metrics)))
 
@@ -287,7 +293,7 @@ def _checks(process: Process) -> dict[Sender, Check]:
     if given.paypal_webhook_id is not None:
         given.need("paypal_client_id", "paypal_client_secret")
         checks["paypal"] = PayPalCheck(
-            AiohttpTransport(concurrency=given.provider_concurrency),
+            process.tracing.transport("webhooks"),
             given.paypal_api_base,
             given.paypal_client_id or "",
             secret(given.paypal_client_secret) or "",

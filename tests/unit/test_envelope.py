@@ -117,7 +117,10 @@ def test_binary_mode_is_no_stricter_than_it_must_be(changes: dict[str, Any]) -> 
     assert envelope.type == "order.accepted"
 
 
-@pytest.mark.parametrize("trace", [b"", b"00-abc-def-01", TRACE.upper().encode(), b"\xff", b"x" * 5000, None])
+NOWHERE = [f"00-{0:032x}-00f067aa0ba902b7-01".encode(), f"00-{1:032x}-{0:016x}-01".encode(), b"ff" + TRACE[2:].encode()]
+
+
+@pytest.mark.parametrize("trace", [b"", b"00-abc-def-01", TRACE.upper().encode(), b"\xff", b"x" * 5000, None, *NOWHERE])
 def test_a_broken_trace_holds_up_nothing(trace: bytes | None) -> None:
     assert open_binary(traceparent=trace)[0].traceparent is None
     assert open_binary(ce_traceparent=trace)[0].traceparent is None

@@ -37,6 +37,7 @@ class Recorded(msgspec.Struct, frozen=True):
     offsets: dict[Partition, int]
     labels: list[tuple[str, str, str]]
     """Topic, message type and label of each message, for counting."""
+    parked: list[Parked]
 
 
 class Recorder:
@@ -163,8 +164,8 @@ def _gather(
     offsets: dict[Partition, int],
     now: datetime,
 ) -> tuple[Recorded, list[Parked], dict[Partition, list[Outgoing]]]:
-    recorded = Recorded([], [], offsets, [])
     all_parked: list[Parked] = []
+    recorded = Recorded([], [], offsets, [], all_parked)
     caused: dict[Partition, list[Outgoing]] = {}
     for message in batch:
         verdict, stage = _verdict_on(message, verdicts, refused)

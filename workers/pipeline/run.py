@@ -17,6 +17,7 @@ from workers.pipeline.record import FencedError, Recorded, Recorder
 from workers.pipeline.watchdog import Watchdog
 from workers.store.database import Database, is_passing
 from workers.telemetry import Metrics
+from workers.tracing.port import TracedBatch, Traces
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -33,6 +34,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Batches that are recorded but not yet sent, at most."""
     drain_s: float = 7.0
     """What was begun may take this long to end once the pipeline is told to stop."""
+
+
+class _Ahead(msgspec.Struct, frozen=True):
+    """What is recorded and not yet sent; `traced` with the last part of a batch."""
+
+    part: Recorded
+    traced: TracedBatch | None
 
 
 class Pipeline:
@@ -52,6 +60,7 @@ class Pipeline:
         limits: Limits | None = None,
         watchdog: Watchdog | None = None,
         hold: Hold | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self.name = handler.name
         self.group = group
@@ -64,8 +73,9 @@ class Pipeline:
         self._limits = limits or Limits()
         self._watchdog = watchdog
         self._hold = hold or NoHold()
+        self._traces = traces
         self._recorder = Recorder(self.group, handler, database, clock)
-        self._ahead: asyncio.Queue[Recorded | None] = asyncio.Queue(self._limits.batches_ahead)
+        self._ahead: asyncio.Queue[_Ahead | None] = asyncio.Queue(self._limits.batches_ahead)
         self._lanes = self._limits.lanes if handler.reads_ahead else 1
         self._commits = Commits(group, consumer, self._recorder, clock)
         self._reader = Reader(
@@ -181,21 +191,24 @@ class Pipeline:
             await self._prune()
             return
         started = self._clock.monotonic()
+        traced = self._traces.begin(messages) if self._traces is not None else None
         try:
             with self._reader.excused(lane):
-                recorded = await self._recorder.record(messages, expected)
+                recorded = await self._recorder.record(traced.messages if traced else messages, expected)
         except FencedError:
             log.warning("batch.fenced", group=self.group)
             self._reader.positions.clear()
             return
         self._metrics.batch(self.name, self._clock.monotonic() - started)
+        if traced is not None:
+            traced.recorded(recorded)
         for part in recorded:
             self._reader.positions.update(
                 (place, end) for place, end in part.offsets.items() if place in self._reader.positions
             )
             self._handler.perform(part.effects)
             with self._reader.excused(lane):
-                await self._ahead.put(part)
+                await self._ahead.put(_Ahead(part, traced if part is recorded[-1] else None))
 
     async def _prune(self) -> None:
         try:
@@ -206,7 +219,10 @@ class Pipeline:
             log.warning("emissions.prune_delayed", group=self.group, error=type(error).__name__)
 
     async def _send(self) -> None:
-        while (part := await self._ahead.get()) is not None:
+        while (ahead := await self._ahead.get()) is not None:
+            part = ahead.part
             await self._emitter.emit(part.messages)
+            if ahead.traced is not None:
+                ahead.traced.sent()
             await self._commits.commit(part.offsets)
             self._metrics.messages(self.name, part.labels, len(part.messages))

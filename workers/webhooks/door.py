@@ -19,6 +19,7 @@ from workers.domain.ids import derived
 from workers.pipeline.ports import BrokerError, Clock, Outgoing, Producer
 from workers.settings import SettingsError
 from workers.telemetry import Metrics
+from workers.tracing.port import Traces, traced_delivery
 from workers.webhooks.checks import Check
 from workers.webhooks.limits import TokenBucket
 from workers.webhooks.news import SENDERS, Sender, usable_id
@@ -70,6 +71,7 @@ class Door:
         host: str,
         port: int,
         limits: DoorLimits | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._checks = dict(checks)
         self._producer = producer
@@ -77,6 +79,7 @@ class Door:
         self._metrics = metrics
         self._host = host
         self._limits = limits or DoorLimits()
+        self._traces = traces
         at_s = clock.monotonic()
         self._buckets = {one: TokenBucket(self._limits.per_s, max(1.0, 2 * self._limits.per_s), at_s) for one in checks}
         self._in_work = 0
@@ -127,16 +130,18 @@ class Door:
         if sender is None:
             raise web.HTTPNotFound
         status, word, headers = HTTPStatus.OK, "accepted", {}
-        try:
-            await self._take(sender, request)
-        except _Refused as refusal:
-            status, word, headers = refusal.status, refusal.word, refusal.headers
-            if word in ("unsigned", "unnamed"):
-                log.warning("webhook.refused", provider=sender, reason=word)
+        with traced_delivery(self._traces, sender) as traced:
+            try:
+                await self._take(sender, request, traced.traceparent)
+            except _Refused as refusal:
+                status, word, headers = refusal.status, refusal.word, refusal.headers
+                if word in ("unsigned", "unnamed"):
+                    log.warning("webhook.refused", provider=sender, reason=word)
+            traced.answered(status, word)
         self._metrics.webhook(sender, word)
         return web.Response(status=status, text=word, headers=headers)
 
-    async def _take(self, sender: Sender, request: web.Request) -> None:
+    async def _take(self, sender: Sender, request: web.Request, traceparent: str | None) -> None:
         if wait_s := self._buckets[sender].wait_s(self._clock.monotonic()):
             raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, "limited", {"Retry-After": str(wait_s)})
         # Sends that were given up still count: their memory is not free.
@@ -152,7 +157,8 @@ class Door:
                     raise _Refused(HTTPStatus.BAD_REQUEST, "unsigned")
                 case "unknown":
                     raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "unverified", {"Retry-After": "5"})
-            sending = asyncio.create_task(self._producer.send_all([self._record(sender, event_id, body)]))
+            record = self._record(sender, event_id, body, traceparent)
+            sending = asyncio.create_task(self._producer.send_all([record]))
         finally:
             self._in_work -= 1
         self._sending.add(sending)
@@ -185,8 +191,8 @@ class Door:
         if not task.cancelled():
             task.exception()  # told where it was waited for
 
-    def _record(self, sender: Sender, event_id: str, body: bytes) -> Outgoing:
-        headers = headers_of("provider.webhook", derived("whk", sender, event_id), self._clock.now())
+    def _record(self, sender: Sender, event_id: str, body: bytes, traceparent: str | None) -> Outgoing:
+        headers = headers_of("provider.webhook", derived("whk", sender, event_id), self._clock.now(), traceparent)
         return Outgoing(
             PROVIDERS_WEBHOOKS.name, event_id.encode(), body, [*headers, (PROVIDER_HEADER, sender.encode())]
         )
