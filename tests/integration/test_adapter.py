@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from schemas.base import encode
 from schemas.envelope import headers_of
 from schemas.refunds import RefundCommand, RefundLookUp, RefundResult
-from schemas.topics import CATALOGUE, REFUNDS_COMMANDS, REFUNDS_RESULTS
+from schemas.topics import REFUNDS_COMMANDS, REFUNDS_RESULTS
 from workers.adapter import Adapter, Call
 from workers.consumers import group_of
 from workers.pipeline.emit import Emitter
@@ -31,11 +31,6 @@ RESULTS = REFUNDS_RESULTS.name
 GROUP = group_of("card")
 LIMITS = Limits(batch_records=100, poll_s=0.05, drain_s=0.8)
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker([topic.name for topic in CATALOGUE], partitions=2)
 
 
 async def put_commands(broker: Broker, database: Database, count: int) -> list[str]:

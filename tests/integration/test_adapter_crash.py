@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from kit.broker import Broker
 from kit.builders import cancelled
 from kit.database import set_clock
@@ -14,7 +13,7 @@ from kit.process import Process
 from kit.provider import NOT_FOUND, SUCCEEDED, PlayedProvider, adapter_of
 
 from schemas.refunds import RefundCommand, RefundIssue, RefundLookUp
-from schemas.topics import CATALOGUE, ORDERS_EVENTS, REFUNDS_COMMANDS, REFUNDS_DUE, REFUNDS_RESULTS
+from schemas.topics import ORDERS_EVENTS, REFUNDS_COMMANDS, REFUNDS_DUE, REFUNDS_RESULTS
 from workers.adapter import Adapter
 from workers.cancellations import Cancellations
 from workers.consumers import group_of
@@ -28,11 +27,6 @@ RESULTS = REFUNDS_RESULTS.name
 GROUP = group_of("card")
 LIMITS = Limits(batch_records=100, poll_s=0.05, drain_s=0.8)
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker([topic.name for topic in CATALOGUE], partitions=2)
 
 
 async def lives_on(

@@ -1,100 +1,37 @@
-"""A provider that is down or refuses us is paused for everyone, probed by one, and what waited goes on."""
+"""A provider that is down or refuses us is paused for everyone and probed by one."""
 
 import asyncio
-import json
-import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
-import pytest
-import structlog
 from kit.broker import Broker
-from kit.builders import tender
-from kit.clock import settle
-from kit.database import Gateway, cut_others, set_clock
+from kit.database import set_clock
 from kit.desk import Desk
-from kit.process import Process
-from kit.provider import SUCCEEDED, PlayedProvider, adapter_of, pauses_of
+from kit.pausing import (
+    DOWN,
+    LIMITS,
+    NOON,
+    REFUSED,
+    RESULTS,
+    STATE,
+    pause,
+    put,
+    put_commands,
+    running,
+    until_paused,
+)
+from kit.provider import SUCCEEDED, PlayedProvider
 from structlog.testing import capture_logs
-from typer.testing import CliRunner
 
-from schemas.base import encode
-from schemas.envelope import headers_of
-from schemas.refunds import RefundIssue, RefundLookUp
-from schemas.topics import CATALOGUE, REFUNDS_COMMANDS, REFUNDS_RESULTS
-from workers import cli, pauses
+from schemas.refunds import RefundLookUp
+from schemas.topics import REFUNDS_COMMANDS
 from workers.consumers import group_of
 from workers.domain.pause import OUTAGE
 from workers.pipeline.clock import SystemClock
-from workers.pipeline.run import Limits
 from workers.pipeline.watchdog import Watchdog
 from workers.providers.port import Answer
 from workers.store.database import Database
-
-RESULTS = REFUNDS_RESULTS.name
-LIMITS = Limits(batch_records=100, poll_s=0.05, drain_s=2.0)
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-DOWN = Answer(outcome="retryable", code="connection_refused")
-REFUSED = Answer(outcome="retryable", code="http_401", detail="request_id=req_1", retry_after_s=60)
-STATE = "SELECT resumed_at IS NULL AS paused, code, detail, probes FROM provider_pauses WHERE provider = $1"
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker([topic.name for topic in CATALOGUE], partitions=2)
-
-
-async def put_commands(broker: Broker, database: Database, first: int, count: int, provider: Any = "card") -> None:
-    """Orders cancelled, and the commands that follow lying on their topic."""
-    desk = Desk(database)
-    for number in range(first, first + count):
-        for command in await desk.cancel(f"ord_{provider}_{number:02}", tender(provider=provider)):
-            put(broker, command)
-
-
-def put(broker: Broker, command: RefundIssue | RefundLookUp) -> None:
-    kind = "refund.issue" if isinstance(command, RefundIssue) else "refund.look_up"
-    headers = headers_of(kind, f"cmd_{command.order_id}", NOON)
-    topic = REFUNDS_COMMANDS[command.provider].name
-    broker.put(topic, encode(command), key=command.order_id.encode(), headers=headers)
-
-
-async def until_paused(observer: Any, paused: bool = True, provider: str = "card") -> None:
-    """Wait until a provider's row says so."""
-    async with asyncio.timeout(20):
-        while (row := await observer.fetchrow(STATE, provider)) is None or row["paused"] is not paused:
-            pass
-
-
-async def until_open(watched: pauses.Pauses) -> None:
-    """Wait until a process knows that its provider is not paused."""
-    async with asyncio.timeout(20):
-        while watched.paused:
-            await settle()
-
-
-async def pause(observer: Any, provider: str = "card", code: str = "http_503", probe_in_s: float = 600) -> None:
-    """As another process paused it."""
-    await observer.execute(
-        """INSERT INTO provider_pauses (provider, paused_at, code, probe_at)
-           VALUES ($1, annul_now(), $2, annul_now() + make_interval(secs => $3))""",
-        provider,
-        code,
-        probe_in_s,
-    )
-
-
-@asynccontextmanager
-async def running(
-    broker: Broker, url: str, provider: PlayedProvider, *, probe_every_s: float = 0.2, watchdog: Watchdog | None = None
-) -> AsyncIterator[Process]:
-    """A process with an adapter, until the block ends."""
-    async with Process(broker, url) as process:
-        adapter = adapter_of(process, provider, probe_every_s=probe_every_s)
-        process.pipeline(adapter, limits=LIMITS, watchdog=watchdog)
-        yield process
 
 
 async def test_an_outage_pauses_and_what_waits_in_kafka_goes_on_when_a_probe_goes_well(
@@ -250,160 +187,3 @@ async def test_a_replica_that_dies_as_it_probes_leaves_it_to_the_next(
     async with running(broker, database_url, next_):
         await set_clock(observer, NOON + timedelta(seconds=11))
         await until_paused(observer, paused=False)
-
-
-@pytest.fixture
-async def waiting(database: Database, observer: Any) -> dict[str, datetime]:
-    """Refunds in many states at noon, each with its due row, and when that is due."""
-    await set_clock(observer, NOON)
-    desk = Desk(database)
-    cases: dict[str, tuple[Any, str, int, int, int]] = {
-        # order: provider, state, attempt, in its state for so many minutes, due in so many seconds
-        "retrying": ("card", "retrying", 2, 1, 240),
-        "retrying_often": ("card", "retrying", 9, 1, 240),
-        "uncertain": ("card", "uncertain", 1, 1, 240),
-        "uncertain_long": ("card", "uncertain", 1, 600, 240),
-        "soon": ("card", "retrying", 1, 1, 0),
-        "pending": ("card", "pending", 1, 1, 240),
-        "of_another": ("paypal", "retrying", 1, 1, 240),
-    }
-    due = {}
-    for order, (provider, state, attempt, minutes, due_s) in cases.items():
-        (command,) = await desk.cancel(order, tender(provider=provider))
-        due[order] = NOON + timedelta(seconds=due_s)
-        await observer.execute(
-            """UPDATE refunds SET state = $2, attempt = $3, state_since = $4, revision = revision + 1
-                WHERE refund_id = $1""",
-            command.refund_id,
-            state,
-            attempt,
-            NOON - timedelta(minutes=minutes),
-        )
-        await observer.execute(
-            """UPDATE scheduled_messages SET due_at = $2, revision = revision + 1
-                WHERE schedule_id = 'refund:' || $1""",
-            command.refund_id,
-            due[order],
-        )
-    return due
-
-
-async def dues(observer: Any) -> dict[str, datetime]:
-    """When each order's refund is looked at again."""
-    rows = await observer.fetch(
-        """SELECT r.order_id, s.due_at FROM refunds AS r
-             JOIN scheduled_messages AS s ON s.schedule_id = 'refund:' || r.refund_id"""
-    )
-    return dict(map(tuple, rows))
-
-
-async def test_a_resume_wakes_what_waited_for_that_provider_and_nothing_else(
-    broker: Broker, database_url: str, observer: Any, waiting: dict[str, datetime]
-) -> None:
-    await pause(observer, probe_in_s=0)
-    provider = PlayedProvider()
-    provider.probe_answer = SUCCEEDED
-    async with running(broker, database_url, provider):
-        await until_paused(observer, paused=False)
-    after = await dues(observer)
-    woken = {order for order in waiting if after[order] != waiting[order]}
-    assert woken == {"retrying", "uncertain"}
-    assert all(NOON <= after[order] <= NOON + timedelta(seconds=5) for order in woken)
-
-
-async def test_many_that_waited_go_on_over_a_few_seconds(
-    broker: Broker, database_url: str, database: Database, observer: Any
-) -> None:
-    await set_clock(observer, NOON)
-    await put_commands(broker, database, 0, 50)
-    await observer.execute("UPDATE refunds SET state = 'retrying', revision = revision + 1")
-    await observer.execute(
-        "UPDATE scheduled_messages SET due_at = $1, revision = revision + 1", NOON + timedelta(minutes=4)
-    )
-    await pause(observer, probe_in_s=0)
-    provider = PlayedProvider(answer=lambda _: SUCCEEDED)
-    provider.probe_answer = SUCCEEDED
-    async with running(broker, database_url, provider):
-        await until_paused(observer, paused=False)
-    seconds = [(due - NOON).total_seconds() for due in (await dues(observer)).values()]
-    assert max(seconds) < 5
-    assert len(set(seconds)) == 50
-    assert sum(second < 1 for second in seconds) == 10
-
-
-async def test_a_database_that_keeps_silent_costs_no_result_and_the_pause_is_recorded_once_it_is_back(
-    broker: Broker, database_url: str, database: Database, observer: Any
-) -> None:
-    await put_commands(broker, database, 0, 1)
-    provider = PlayedProvider()
-    async with Gateway(database_url) as gateway, running(broker, gateway.url, provider, probe_every_s=600):
-        await provider.until_asked(1)
-        gateway.hang()
-        await gateway.silenced.wait()
-        provider.answer_all(REFUSED)
-        await broker.until(lambda: len(broker.records(RESULTS)) == 1)
-        gateway.go_on()
-        await until_paused(observer)
-
-
-async def test_connections_that_are_cut_end_neither_the_pause_nor_the_process(
-    broker: Broker, database_url: str, database: Database, observer: Any
-) -> None:
-    await pause(observer, probe_in_s=1)
-    await put_commands(broker, database, 0, 3)
-    provider = PlayedProvider(answer=lambda _: SUCCEEDED)
-    async with running(broker, database_url, provider) as process:
-        for probe in range(1, 4):
-            await provider.until_probed(probe)
-            await cut_others(observer)
-        assert provider.asked == []
-        provider.probe_answer = SUCCEEDED
-        await broker.until(lambda: len(broker.records(RESULTS)) == 3)
-        assert not process._tasks[0].done()
-
-
-async def test_calls_that_began_before_the_last_pause_ended_begin_no_new_one(database: Database, observer: Any) -> None:
-    """A replica that was slow to hear of the end has old failures still coming in."""
-    provider = PlayedProvider()
-    clock = SystemClock()
-    watched = pauses_of(provider, database, clock)
-    watched.watch()
-    try:
-        await until_open(watched)
-        began_s = clock.monotonic() - 5
-        await pause(observer)
-        await observer.execute("UPDATE provider_pauses SET resumed_at = annul_now()")
-        watched.note(REFUSED, began_s)
-        assert watched.paused, "until it has looked"
-        await until_open(watched)
-        watched.note(REFUSED, clock.monotonic())
-        await until_paused(observer)
-    finally:
-        await watched.stop()
-
-
-@pytest.fixture
-def loud_again() -> Iterator[None]:
-    """A command quiets the log for its process, and writes to a terminal that is gone with it."""
-    level = logging.getLogger().level
-    yield
-    structlog.reset_defaults()
-    logging.getLogger().setLevel(level)
-
-
-@pytest.mark.usefixtures("loud_again")
-async def test_what_people_are_shown(database_url: str, observer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANNUL_DATABASE_URL", database_url)
-
-    def said(*words: str) -> str:
-        done = CliRunner().invoke(cli.app, ["providers", "list", *words])
-        assert done.exit_code == 0, done.output
-        return done.output
-
-    assert "No provider was ever paused" in await asyncio.to_thread(said)
-    await pause(observer, code="http_401")
-    (one,) = await pauses.read(observer)
-    assert (one.provider, one.paused, one.code) == ("card", True, "http_401")
-    (shown,) = json.loads(await asyncio.to_thread(said, "--json"))["providers"]
-    assert (shown["provider"], shown["paused"], shown["code"], shown["resumed_at"]) == ("card", True, "http_401", None)
-    assert "http_401" in await asyncio.to_thread(said)

@@ -16,17 +16,12 @@ from kit.process import Process
 from schemas.base import encode
 from schemas.envelope import headers_of
 from schemas.sellers import SellerAdvice
-from schemas.topics import CATALOGUE, NOTIFICATIONS_REQUESTED, ORDERS_EVENTS, SELLERS_ADVICE
+from schemas.topics import NOTIFICATIONS_REQUESTED, ORDERS_EVENTS, SELLERS_ADVICE
 from workers.cancellations import Cancellations
 from workers.consumers import group_of
 from workers.domain.policy import Policy
 from workers.notifications import Notifications
 from workers.sellers.advice import record_standings
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker([topic.name for topic in CATALOGUE], partitions=2)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from kit.schedule import timers_of
 
 from schemas.envelope import Envelope, decode_data
 from schemas.sellers import SellerAdvice
-from schemas.topics import CATALOGUE, SELLERS_ADVICE
+from schemas.topics import SELLERS_ADVICE
 from workers.pipeline.messages import unpack_one
 from workers.pipeline.ports import Record
 from workers.sellers.advice import read_above, read_waiting, record_standings
@@ -25,11 +25,6 @@ from workers.store.database import Database, is_passing
 
 DAY = timedelta(days=1)
 OTHERS_WORD = "INSERT INTO seller_standings VALUES ($1, true, $2, true, $2)"
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker([topic.name for topic in CATALOGUE], partitions=2)
 
 
 @pytest.fixture

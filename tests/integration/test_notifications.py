@@ -22,7 +22,6 @@ from schemas.envelope import Envelope, headers_of
 from schemas.payouts import PayoutRequested
 from schemas.refunds import RefundEvent
 from schemas.topics import (
-    CATALOGUE,
     CHATS_COMMANDS,
     NOTIFICATIONS_REQUESTED,
     ORDERS_EVENTS,
@@ -45,11 +44,6 @@ OUT = NOTIFICATIONS_REQUESTED.name
 WORKER = "notifications"
 HELP_URL = "https://help.example/statistics"
 VISIBLE = date(2026, 11, 30)
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker([topic.name for topic in CATALOGUE], partitions=2)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from kit.provider import SUCCEEDED, PlayedProvider, adapter_of, pauses_of
 
 from schemas.base import encode
 from schemas.envelope import headers_of
-from schemas.topics import CATALOGUE, REFUNDS_COMMANDS, REFUNDS_RESULTS
+from schemas.topics import REFUNDS_COMMANDS, REFUNDS_RESULTS
 from workers import pauses
 from workers.actions.holds import HoldError, hold_provider
 from workers.pipeline.clock import SystemClock
@@ -22,11 +22,6 @@ from workers.store.database import Database
 
 RESULTS = REFUNDS_RESULTS.name
 DOWN = Answer(outcome="retryable", code="connection_refused")
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker([topic.name for topic in CATALOGUE], partitions=2)
 
 
 async def put_command(broker: Broker, database: Database, order_id: str) -> None:

@@ -16,7 +16,7 @@ from kit.process import LIMITS, Process
 from msgspec.structs import replace
 
 from schemas.base import Message
-from schemas.topics import CATALOGUE, ORDERS_EVENTS, REFUNDS_COMMANDS, SELLERS_OUTCOMES
+from schemas.topics import ORDERS_EVENTS, REFUNDS_COMMANDS, SELLERS_OUTCOMES
 from workers.cancellations import Cancellations
 from workers.consumers import group_of
 from workers.domain.policy import Policy, RefundPolicy
@@ -28,11 +28,6 @@ from workers.store.queries import names, sql
 IN = ORDERS_EVENTS.name
 GROUP = group_of("cancellations")
 ALL_OF_SUBJECT = 100
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker([topic.name for topic in CATALOGUE], partitions=2)
 
 
 def put(broker: Broker, type_: str, data: Any, partition: int | None = None, message_id: str | None = None) -> None:

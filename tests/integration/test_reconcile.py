@@ -1,6 +1,5 @@
 """Runs against real rows: what is found, asked, told and recorded, and that no refund is ever touched."""
 
-import asyncio
 import json
 import random
 from datetime import timedelta
@@ -9,10 +8,8 @@ from typing import Any
 import pytest
 from kit.database import set_clock
 from kit.desk import Desk
-from kit.hooks import Hold
-from kit.process import HeldDatabase
+from kit.reconcile_runs import decoded, found, run
 from kit.reconciling import (
-    LAG,
     LONG_AGO,
     NOW,
     TellingProvider,
@@ -24,50 +21,19 @@ from kit.reconciling import (
     plan,
     told,
 )
-from structlog.testing import capture_logs
 
 from schemas.refunds import RefundFlagged, RefundResult
-from schemas.topics import BY_NAME
 from workers.pipeline.clock import SystemClock
 from workers.providers.port import Answer
 from workers.reconcile import reading
 from workers.reconcile.run import reconcile
-from workers.reconcile.types import Report
-from workers.reconcile.worker import Reconciler, Timing
 from workers.refunds import Refunds
 from workers.store.database import Database
-from workers.telemetry import Metrics
-
-TIMING = Timing(
-    every=timedelta(days=1),
-    lag=LAG,
-    overlap=timedelta(hours=31),
-    sample=10,
-    uncertain_after=timedelta(minutes=5),
-    pending_after=timedelta(hours=1),
-)
 
 
 @pytest.fixture(autouse=True)
 async def _at_noon(observer: Any) -> None:
     await set_clock(observer, NOW)
-
-
-async def run(database: Database, *providers: TellingProvider, **changes: Any) -> Report:
-    """One run over the two days before noon."""
-    return await reconcile(database, SystemClock(), {one.name: one for one in providers}, plan(**changes))
-
-
-def found(report: Report) -> list[tuple[str, str | None, str | None, str]]:
-    """What differs and what was done about it."""
-    rows = ((one.kind, one.refund_id, one.provider_refund_id, one.action) for one in report.differences)
-    return sorted(rows, key=str)
-
-
-def decoded(one: dict[str, Any]) -> Any:
-    """The message as its consumer reads it."""
-    data = {name: value for name, value in one.items() if name not in ("type", "id", "topic", "key")}
-    return BY_NAME[one["topic"]].decoders()[one["type"]].decode(json.dumps(data).encode())
 
 
 async def test_a_run_where_all_agrees_is_recorded_and_tells_nothing(database: Database, observer: Any) -> None:
@@ -333,112 +299,6 @@ async def test_a_tender_s_earlier_refund_is_no_stranger(database: Database, obse
 async def test_refunds_from_before_facts_were_kept_are_known(database: Database, observer: Any) -> None:
     await insert_refund(observer, "rfd_1", provider_refund_id="re_1")
     assert (await run(database, TellingProvider("card", listed()), sample=1)).ok
-
-
-# ---------------------------------------------------------------- by itself
-
-
-def reconciler(database: Database, *providers: TellingProvider, metrics: Metrics | None = None) -> Reconciler:
-    return Reconciler(database, {one.name: one for one in providers}, SystemClock(), metrics or Metrics(), TIMING)
-
-
-async def test_it_runs_once_a_day_from_before_where_it_ended(database: Database, observer: Any) -> None:
-    provider = TellingProvider("card")
-    worker = reconciler(database, provider)
-    assert await worker.run_if_due() is not None
-    await set_clock(observer, NOW + timedelta(hours=23))
-    assert await worker.run_if_due() is None
-    later = NOW + timedelta(hours=24)
-    await set_clock(observer, later)
-    assert await reconciler(database, provider).run_if_due() is not None
-    assert provider.periods == [(NOW - timedelta(days=2), NOW), (NOW - TIMING.overlap, later)]
-
-
-async def test_after_a_failure_it_comes_back_sooner_and_to_where_it_was(database: Database, observer: Any) -> None:
-    provider = TellingProvider("card", listed())
-    worker = reconciler(database, provider)
-    await worker.run_if_due()
-    provider.breaks_after = 0
-    for hours in (24, 25):
-        await set_clock(observer, NOW + timedelta(hours=hours))
-        report = await worker.run_if_due()
-        assert report is not None
-        assert report.period_from == NOW - TIMING.overlap
-        assert not report.ok
-
-
-async def test_a_person_s_run_is_not_taken_for_the_timer_s(database: Database, observer: Any) -> None:
-    provider = TellingProvider("card")
-    await run(database, provider)
-    assert await reconciler(database, provider).run_if_due() is not None
-
-
-async def test_of_two_processes_one_runs(database: Database, database_url: str, observer: Any) -> None:
-    one, other = TellingProvider("card"), TellingProvider("card")
-    one.hold = asyncio.Event()
-    second = Database(database_url)
-    try:
-        running = asyncio.create_task(reconciler(database, one).run_if_due())
-        await one.reached.wait()
-        assert await reconciler(second, other).run_if_due() is None
-        one.hold.set()
-        assert await running is not None
-        assert await reconciler(second, other).run_if_due() is None
-    finally:
-        await second.close()
-    assert other.periods == []
-
-
-async def test_a_run_that_another_process_finished_meanwhile_is_not_made_again(
-    database: Database, database_url: str, observer: Any
-) -> None:
-    one, other = TellingProvider("card"), TellingProvider("card")
-    late = HeldDatabase(database_url)
-    late.before_transaction = hold = Hold()
-    try:
-        running = asyncio.create_task(reconciler(late, other).run_if_due())
-        await hold.reached.wait()
-        assert await reconciler(database, one).run_if_due() is not None
-        hold.let_go()
-        assert await running is None
-    finally:
-        await late.close()
-    assert other.periods == []
-
-
-async def test_it_stops_at_once_and_what_was_cut_short_has_done_nothing(database: Database, observer: Any) -> None:
-    await insert_refund(observer, "rfd_1", fact())
-    provider = TellingProvider("card", listed(amount_minor=1))
-    provider.hold = asyncio.Event()
-    worker = reconciler(database, provider)
-    running = asyncio.create_task(worker.run())
-    await provider.reached.wait()
-    assert worker.ready.is_set()
-    worker.stop()
-    async with asyncio.timeout(5):
-        await running
-    assert provider.closed
-    assert await told(observer) == []
-    assert await observer.fetchval("SELECT count(*) FROM reconciliations") == 0
-    provider.hold.set()
-    report = await reconciler(database, provider).run_if_due()
-    assert report is not None
-    assert found(report) == [("amount_differs", "rfd_1", "re_1", "review")]
-
-
-async def test_what_it_finds_is_counted_and_strangers_are_an_alarm(database: Database, observer: Any) -> None:
-    metrics = Metrics()
-    provider = TellingProvider("card", listed("re_x", refund_id=None, reference="pi_x"))
-    with capture_logs() as logs:
-        await reconciler(database, provider, metrics=metrics).run_if_due()
-    alarms = [one for one in logs if one["log_level"] == "error"]
-    assert [(one["event"], one["provider_refund_id"]) for one in alarms] == [("reconcile.unknown_refund", "re_x")]
-    value = metrics.registry.get_sample_value
-    assert value("annul_reconcile_differences_total", {"provider": "card", "kind": "unknown_refund"}) == 1
-    assert value("annul_reconcile_finished_timestamp_seconds") == NOW.timestamp()
-
-
-# ---------------------------------------------------------------- what becomes of it
 
 
 async def test_who_decides_refunds_takes_what_is_told(database: Database, observer: Any) -> None:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from uuid import uuid4
 
+import pytest
+
+from schemas.topics import CATALOGUE
 from workers.pipeline.kafka import partition_of
 from workers.pipeline.ports import Partition, Record
 
@@ -171,3 +174,9 @@ class Broker:
         """Wake everyone who waits for something to happen."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+@pytest.fixture
+def broker() -> Broker:
+    """With every topic of ours, in two partitions."""
+    return Broker([topic.name for topic in CATALOGUE], partitions=2)

@@ -17,6 +17,7 @@ from workers.webhooks.door import Door, DoorLimits
 from workers.webhooks.news import Sender
 
 SECRET = "whsec_of_the_tests"
+BODY = b'{"id":"evt_1", "type":"refund.updated",\n "data":{"object":{}}}'
 
 
 class ListProducer:
@@ -111,3 +112,13 @@ async def door_bench(checks: Mapping[Sender, Check] | None = None, **limits: Any
         await bench.close()
         door.stop()
         await running
+
+
+def counted(bench: DoorBench, provider: str = "stripe") -> dict[str, float]:
+    """How often each end was counted."""
+    samples = [sample for metric in bench.metrics.registry.collect() for sample in metric.samples]
+    return {
+        sample.labels["end"]: sample.value
+        for sample in samples
+        if sample.name == "annul_webhooks_total" and sample.labels["provider"] == provider
+    }

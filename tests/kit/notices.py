@@ -155,3 +155,12 @@ def told_by(said: Said, at: datetime = NOW) -> dict[str, datetime]:
 def decide(type_: str, data: Any, at: Known) -> Said:
     """For short."""
     return decide_notices(type_, data, at)
+
+
+WALLET = "rfd_wallet"
+REDIRECTED = refund_now(state="redirected", redirected_to=WALLET, revision=3)
+TO_WALLET = refund_now(refund_id=WALLET, provider="wallet")
+BOUNCED = refund_now(state="bounced", revision=3)
+IN_REVIEW = refund_now(state="needs_review", revision=2)
+ELSEWHERE = refund_now(state="settled_elsewhere", revision=4)
+CLIENT_REFUND = [("client", "refund")]
