@@ -23,8 +23,8 @@ demo: $(READY) ## real Kafka, real PostgreSQL, every worker, 1,000 orders; ends 
 up: $(READY) ## the same local stack without traffic, in the foreground
 	$(BIN)/annul up $(ARGS)
 
-test: $(READY) lint ## lint, types, and every test on real parts
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) lint ## lint, types, and every test on real parts, in two processes; with ARGS only those, in one
+	$(BIN)/python -m pytest $(or $(ARGS),-n 2)
 
 lint: $(READY) ## ruff, mypy --strict, the import contract
 	$(BIN)/ruff check .
@@ -43,9 +43,9 @@ prometheus: $(READY) ## alert rules and every dashboard's panel against a real P
 
 CHROMIUM := command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core)
 
-$(VENV)/.browser: $(READY) pyproject.toml
+$(VENV)/.browser: $(READY) tests/browser/requirements.lock
 	$(CHROMIUM)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[browser]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/browser/requirements.lock
 	touch $@
 
 browser: $(VENV)/.browser ## the dashboard in a real browser: what operators do, accessibility (installs Debian's chromium)
@@ -82,6 +82,7 @@ schemas: $(READY) ## write JSON Schema and topic data again from the types
 lock: ## pin every dependency with its hashes again (needs uv)
 	$(LOCK) --extra local --extra dev -o requirements.lock pyproject.toml
 	$(LOCK) --constraint requirements.lock -o requirements.prod.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock -o tests/browser/requirements.lock tests/browser/requirements.in
 	echo setuptools | $(LOCK) --constraint requirements.lock -o deploy/requirements.build.lock -
 
 clean: ## remove the environment and local data
