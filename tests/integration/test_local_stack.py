@@ -31,7 +31,7 @@ LARGE = 4 * 1024 * 1024
 
 # A program that owns a stack until somebody ends it; prints one line when it's up.
 OWNER = """
-import asyncio, json, sys
+import asyncio, json, signal, sys
 from dataclasses import asdict
 import asyncpg
 from workers.local.stack import LocalStack
@@ -44,6 +44,7 @@ async def main():
         print(json.dumps({"folder": str(stack.folder.path), "answer": answer}), flush=True)
         await asyncio.Event().wait()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it, and all below
 asyncio.run(main())
 """
 

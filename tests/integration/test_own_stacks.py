@@ -61,9 +61,16 @@ def test_this_session_has_a_folder_of_its_own() -> None:
     assert home.cache().resolve().parent == home.base().parent.parent.resolve()
 
 
-def test_a_session_of_tests_sees_no_stack_of_others(base: Path) -> None:
+@pytest.mark.parametrize("memory", [True, False])
+def test_a_session_of_tests_sees_no_stack_of_others(
+    base: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, *, memory: bool
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("memory")
+    monkeypatch.setattr("kit.own_stacks.MEMORY", elsewhere)
+    monkeypatch.setattr("kit.own_stacks.in_memory", lambda: memory)
     running(SETTINGS)
     session = OwnStacks()
+    assert len(list(elsewhere.iterdir())) == memory
     try:
         assert home.live_stacks() == []
         assert home.cache().resolve() == base / "cache"
@@ -74,7 +81,8 @@ def test_a_session_of_tests_sees_no_stack_of_others(base: Path) -> None:
         session.end()
     assert home.base() == base
     assert len(home.live_stacks()) == 1
-    assert not session.path.exists()
+    assert list(elsewhere.iterdir()) == []
+    assert [path.name for path in (base / "tests").iterdir()] == ["sessions.lock"]
 
 
 KILLED = """
@@ -88,7 +96,7 @@ folder = StackFolder.create("test")
 async def main():
     child = await asyncio.create_subprocess_exec("sleep", "600", stdout=asyncio.subprocess.DEVNULL)
     folder.record("sleeper", child.pid)
-    print(child.pid, flush=True)
+    print(child.pid, folder.path.resolve(), flush=True)
     await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -101,7 +109,7 @@ async def test_what_a_killed_session_left_running_is_ended_by_the_next_one(base:
         sys.executable, "-c", KILLED, stdout=asyncio.subprocess.PIPE, env=environment
     )
     assert killed.stdout is not None
-    sleeper = (await killed.stdout.readline()).decode()
+    sleeper, folder = (await killed.stdout.readline()).decode().split()
     session = OwnStacks()  # while the other one lives
     session.end()
     assert not ended(int(sleeper))
@@ -110,6 +118,7 @@ async def test_what_a_killed_session_left_running_is_ended_by_the_next_one(base:
     session = OwnStacks()
     session.end()
     assert ended(int(sleeper))
+    assert not Path(folder).parent.exists()
     assert [path.name for path in (base / "tests").iterdir()] == ["sessions.lock"]
 
 

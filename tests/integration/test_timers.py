@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kit.broker import Broker
 from kit.database import cut_others, set_clock
-from kit.hooks import Hold
+from kit.hooks import Fails, Hold
 from kit.notes import header
 from kit.process import Process
 from kit.schedule import CHATS, NOON, later, schedule, sent, states, timers_of
@@ -158,11 +158,33 @@ async def test_a_lost_connection_and_a_broker_that_is_down_only_delay(
         process.timers()
         await schedule(database, later("first"))
         await broker.until(lambda: sent(broker) == ["first"])
-        broker.down = True
+        process.client.at["send"] = Fails(3)
         await schedule(database, later("second"))
-        # Cut in the middle of a claim, it would be taken up once it counts as lost: later than this test waits.
-        while (await states(observer))["second"] != "firing":
-            pass
-        await cut_others(observer)
-        broker.down = False
+        await broker.until(lambda: process.client.passed["send"] >= 3)  # the second try of "second"
+        assert await cut_others(observer) > 0
         await broker.until(lambda: sent(broker) == ["first", "second"])
+
+
+@pytest.mark.usefixtures("noon")
+async def test_a_claim_whose_answer_is_lost_delays_until_it_counts_as_lost(
+    broker: Broker, database: Database, database_url: str, observer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row was claimed, and nobody knows: as when the connection ends between the commit and its answer."""
+    async with Process(broker, database_url) as process:
+        fetch, lost = process.database.fetch, asyncio.Event()
+
+        async def loses_once(name: str, *arguments: Any) -> list[Any]:
+            rows = await fetch(name, *arguments)
+            if name == "claim_due" and rows and not lost.is_set():
+                lost.set()
+                raise ConnectionResetError
+            return rows
+
+        monkeypatch.setattr(process.database, "fetch", loses_once)
+        process.timers()
+        await schedule(database, later("chat"))
+        await lost.wait()
+        assert await states(observer) == {"chat": "firing"}
+        assert sent(broker) == []
+        await set_clock(observer, NOON + 31 * SECOND)
+        await broker.until(lambda: sent(broker) == ["chat"])

@@ -5,13 +5,13 @@ The orders' ids say what became of them. Money is in EUR but for one order in JP
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from kit.builders import accepted, cancelled, completed, delivered, escrow, placed, tender
+from kit.database import MIGRATED, Copies
 from kit.feed import Feed
 from schemas.base import Message
 from schemas.refunds import RefundCommand, RefundIssue
@@ -27,13 +27,12 @@ _REFUNDS = RefundPolicy(
 POLICY = Policy(refunds=_REFUNDS)
 
 _TEMPLATE = "populated"
-_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
 async def populated_template(postgres: LocalPostgres) -> str:
     """The database that the others are copied from."""
-    url = await postgres.create_database(_TEMPLATE, template="migrated")
+    url = await postgres.create_database(_TEMPLATE, template=MIGRATED)
     async with Feed(url, script, policy=POLICY) as feed:
         await populate(feed)
     return _TEMPLATE
@@ -46,11 +45,11 @@ async def populated_shared(postgres: LocalPostgres, populated_template: str) -> 
 
 
 @pytest.fixture
-async def populated(postgres: LocalPostgres, populated_template: str) -> AsyncIterator[str]:
+async def populated(copies: Copies, populated_template: str) -> AsyncIterator[str]:
     """Of a database with all of it that is the test's own."""
-    name = f"populated_{next(_numbers)}"
-    yield await postgres.create_database(name, template=populated_template)
-    await postgres.drop_database(name)
+    url = await copies.take(populated_template)
+    yield url
+    await copies.drop(url)
 
 
 def settings_for(url: str, **changes: Any) -> Settings:

@@ -89,10 +89,14 @@ class Process:
 
     async def stop(self) -> None:
         """As SIGTERM does it."""
+        await self.stop_workers()
+        await self.database.close()
+
+    async def stop_workers(self) -> None:
+        """The first part of it."""
         for worker in self.workers:
             worker.stop()
         await asyncio.gather(*self._tasks)
-        await self.database.close()
 
     async def crash(self) -> None:
         """As SIGKILL does it: nothing is finished, nothing is said, and PostgreSQL rolls back what was open."""
