@@ -20,6 +20,7 @@ from workers.ops.security.users import line_of
 from workers.pipeline.clock import SystemClock
 from workers.pipeline.emit import Emitter
 from workers.pipeline.kafka import KafkaProducer
+from workers.store.database import Database
 
 POISON = 500
 _SETTLED_S = 120.0
@@ -41,6 +42,11 @@ async def annul(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
     async with RunningAnnul("test", settings, simulation={**SIMULATION, "fault-rate": "0"}) as running:
         await _send(running)
         await _until_done(running)
+        database = Database(running.stack.dsn)
+        try:
+            await showcase.open_dispute(running.stack.folder.state.provider_urls["stripe"], database)
+        finally:
+            await database.close()
         yield running
 
 

@@ -87,30 +87,40 @@ async def test_an_expired_session_sees_nothing(browser: Any, url: str, database:
 # ---------------------------------------------------------------- money
 
 
-async def test_a_stuck_refund_is_found_and_let_go_by_two_people(browser: Any, url: str, database: Any) -> None:
-    """The first asks and may not agree to it; the second sees the same effects and agrees; then it is carried out."""
+async def test_a_stuck_refund_is_found_and_released_by_two_people(browser: Any, url: str, database: Any) -> None:
+    """It went through, and was disputed since: the first asks and may not agree, the second agrees, and it is done."""
+    stuck = "SELECT refund_id FROM refunds WHERE state = 'needs_review' AND code = 'disputed' LIMIT 1"
+
+    async def is_stuck() -> bool:
+        return await database.fetchval(stuck) is not None
+
+    await until(is_stuck)
+    refund_id = await database.fetchval(stuck)
     async with somebody(browser, url, "olga") as page:
         await page.goto("/")
-        await page.get_by_role("link", name="Refunds").first.click()
-        await page.get_by_label("State", exact=True).select_option("needs_review")
-        await (
-            page.get_by_role("main").get_by_role("button", name=re.compile("filter|show", re.IGNORECASE)).first.click()
-        )
-        row = page.get_by_role("main").locator("tbody tr").filter(has_text="dispute").first
-        await row.get_by_role("link").first.click()
-        refund_id = await database.fetchval("SELECT refund_id FROM refunds WHERE state = 'needs_review' LIMIT 1")
-        await page.goto(f"/refunds/{refund_id}/actions")
-        possible = page.locator("main tbody tr").filter(has_text="possible, with a second person")
-        await possible.first.get_by_role("link").click()
-        await page.get_by_label("Reason").fill("the provider says that it went through")
+        assert "Refunds that wait for a person" in await page.locator(".verdict").first.inner_text()
+        assert re.search(r"It holds [\d,.]+ EUR", await main_text(page)), "how much money it holds"
+        await page.locator(".verdict a").first.click()
+        await page.get_by_label("Code").fill("disputed")
+        await page.get_by_role("main").get_by_role("button", name="Filter").click()
+        await page.get_by_role("main").get_by_role("link", name=refund_id).click()
+        await page.wait_for_url(f"**/orders/*#refund-{refund_id}")
+        await page.locator(f"#refund-{refund_id}").get_by_role("link", name="What may be done with it").click()
+        row = page.locator("main tbody tr").filter(has=page.get_by_role("rowheader", name="Release", exact=True))
+        assert "possible, with a second person" in await row.inner_text()
+        await row.get_by_role("link").click()
+        await page.get_by_label("Reason").fill("the dispute was opened by mistake, says the bank")
         await page.get_by_role("button", name="Show what it would do").click()
         assert "A second person has to agree first." in await main_text(page)
         await page.get_by_role("button", name="Ask for approval").click()
         await page.wait_for_url("**/actions/*")
         assert await page.get_by_role("button", name="Approve").count() == 0
         where = page.url
+        assert await database.fetchval("SELECT state FROM refunds WHERE refund_id = $1", refund_id) == "needs_review"
     async with somebody(browser, url, "anna") as page:
-        await page.goto(where)
+        await page.goto("/refunds")
+        await page.get_by_role("region", name="Actions that wait").get_by_role("link", name="Release").first.click()
+        assert page.url == where
         await page.get_by_role("button", name="Approve").click()
 
         async def carried_out() -> bool:
@@ -118,8 +128,21 @@ async def test_a_stuck_refund_is_found_and_let_go_by_two_people(browser: Any, ur
             return "was carried out" in await main_text(page)
 
         await until(carried_out)
-        await page.goto("/audit")
-        assert "olga" in await main_text(page)
+        await page.get_by_role("main").get_by_role("link", name=refund_id).click()
+
+        async def released() -> bool:
+            await page.reload()
+            return "succeeded" in await page.locator(f"#refund-{refund_id} .tag").inner_text()
+
+        await until(released)
+        told = await main_text(page)
+        assert "action.applied" in told
+        assert "olga" in told
+        assert "anna" in told
+        await page.goto("/audit?verify=1")
+        audit = await main_text(page)
+        assert "The chain verifies" in audit
+        assert "olga" in audit
 
 
 async def test_an_orders_story_is_found_and_read(browser: Any, url: str, database: Any) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import getpass
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,6 @@ from kit.reviewing import Review
 Printed = pytest.CaptureFixture[str]
 DISPUTE = "INSERT INTO disputes VALUES ('card', 'dp_1', 'pi_one', 'needs_response', true, now())"
 REASON = ("--reason", "Jane asked for it", "--wait", "0")
-
-
-@pytest.fixture
-async def review(database_url: str) -> AsyncIterator[Review]:
-    async with Review(database_url) as made:
-        await made.begin()
-        yield made
 
 
 @pytest.fixture

@@ -17,13 +17,6 @@ _FORM = re.compile(r'<form method="post" action="(/(?:refunds|actions)/[^"]+)">'
 
 
 @pytest.fixture
-async def review(database_url: str) -> AsyncIterator[Review]:
-    async with Review(database_url) as made:
-        await made.begin()
-        yield made
-
-
-@pytest.fixture
 async def visit(database_url: str) -> AsyncIterator[Visit]:
     async with visiting(Review(database_url).settings) as made:
         made.become(name="ann", role="operator")

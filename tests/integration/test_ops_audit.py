@@ -1,12 +1,16 @@
 """The audit page: what people did, page by page, by person and deed, and whether the chain verifies."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 from kit.dashboard import Browser, dashboard
+from kit.ops_pages import visiting
+from pydantic import SecretStr
 
 from workers.ops.pages import audit
+from workers.settings import Settings
 from workers.store.audit import Entry, append
 
 
@@ -48,12 +52,22 @@ async def test_entries_come_page_by_page_the_newest_first(browser: Browser, conn
     _, _, text = await browser.get("/audit")
     assert text.index("prk_119<") < text.index("prk_70<")
     assert "prk_69<" not in text
-    assert "because of 119" in text
     assert 'href="/audit?before=71"' in text
     _, _, text = await browser.get("/audit?before=21")
     assert "prk_19<" in text
     assert "prk_20<" not in text
     assert "Next page" not in text
+
+
+async def test_what_people_wrote_is_for_those_who_act_alone(
+    browser: Browser, connection: asyncpg.Connection, database_url: str
+) -> None:
+    del connection
+    _, _, text = await browser.get("/audit")
+    assert "because of 119" not in text
+    assert "*** 14 characters" in text
+    async with visiting(Settings(database_url=SecretStr(database_url))) as visit:
+        assert "because of 119" in (await visit.get("/audit")).text
 
 
 async def test_entries_are_found_by_person_and_deed(browser: Browser, connection: asyncpg.Connection) -> None:
@@ -63,7 +77,7 @@ async def test_entries_are_found_by_person_and_deed(browser: Browser, connection
     assert "prk_117<" not in text
     assert "prk_116<" not in text
     _, _, text = await browser.get("/audit?actor=nobody")
-    assert "Nothing here." in text
+    assert "No entry fits." in text
     assert (await browser.get("/audit?before=x"))[0] == 400
     assert (await browser.get("/audit?before=²"))[0] == 400
 
@@ -86,3 +100,25 @@ async def test_of_a_long_chain_the_newest_links_are_verified(
     assert "The newest 50 entries verify. That is not all of them" in (await browser.get("/audit?verify=1"))[2]
     await change(connection, 80)
     assert "entry 80 (parked.discarded of prk_79)" in (await browser.get("/audit?verify=1"))[2]
+
+
+async def test_who_verifies_all_the_time_keeps_nobody_from_their_pages(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, done = asyncio.Event(), asyncio.Event()
+    at_once = 0
+
+    async def verify(_connection: object, _head: object) -> None:
+        nonlocal at_once
+        at_once += 1
+        begun.set()
+        await done.wait()
+
+    monkeypatch.setattr(audit, "_verify", verify)
+    async with visiting(Settings(database_url=SecretStr(database_url))) as visit:
+        asked = [asyncio.create_task(visit.get("/audit?verify=1")) for _ in range(8)]
+        await begun.wait()
+        assert (await visit.get("/audit")).status == 200
+        assert at_once == 1
+        done.set()
+        assert [answer.status for answer in await asyncio.gather(*asked)] == [200] * 8

@@ -15,6 +15,7 @@ from kit.population import POLICY, cancellation, placement, script, settings_for
 
 from schemas.chats import ChatCommand
 from schemas.topics import CHATS_COMMANDS
+from workers.insight.story import tell_story
 from workers.insight.verify import verify
 from workers.notifications import Notifications
 from workers.pipeline.messages import Incoming, read
@@ -84,9 +85,9 @@ async def whole(ground: Ground) -> list[Any]:
 
 async def test_the_next_closes_and_all_timers_are_listed(ground: Ground) -> None:
     page = (await ground.visit.get("/chats")).text
-    assert re.search(rf'href="/chats/{CHAT}">{CHAT}</a></th>\s*<td>20', page)
+    assert re.search(rf'href="/chats/{CHAT}">{CHAT}</a></th>\s*<td[^>]*><div>20', page)
     assert 'href="/orders/ord_one">ord_one</a>' in page
-    assert re.search(r'kind=chat.closing_soon">chat.closing_soon</a></th>\s*<td class="number">1</td>', page)
+    assert re.search(r'kind=chat.closing_soon">chat.closing_soon</a></th>\s*<td[^>]*><div>1<', page)
     timers = (await ground.visit.get("/timers?kind=chat.close")).text
     assert f"chat.close:{CHAT}:3" in timers
     assert "chat.closing_soon:" not in timers
@@ -142,6 +143,16 @@ async def test_an_extension_moves_the_close_and_tells_both_sides(ground: Ground)
     assert "they asked for it" in page
     (entry,) = await rows_of(ground.url, "SELECT * FROM audit_entries ORDER BY seq")
     assert (entry["actor"], entry["what"], entry["subject"]) == ("Ada", "chat.extended", CHAT)
+
+
+async def test_an_orders_story_dates_an_extension_when_a_person_made_it(ground: Ground) -> None:
+    await ground.do("extend", close_at=later((await ground.chat())["close_at"], days=3))
+    ((at, order_id),) = await rows_of(ground.url, "SELECT at, order_id FROM chat_interventions")
+    told = await tell_story(settings_for(ground.url), order_id)
+    assert told is not None
+    scheduled = [step for step in told.timeline if step.what == "chat.close_scheduled"]
+    assert [step.detail.endswith("withdrawn since") for step in scheduled] == [True, False]
+    assert scheduled[0].at < scheduled[1].at == at
 
 
 async def test_a_withdrawn_close_never_comes(ground: Ground) -> None:

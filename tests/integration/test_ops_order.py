@@ -38,13 +38,25 @@ async def test_a_refunded_order_shows_money_ids_answers_deadline_and_rates(popul
         assert f'<a href="#refund-{one["refund_id"]}">{one["refund_id"]}</a>' in told, "the timeline links to it"
     assert "45.00 EUR" in told
     assert "re_ord_refunded_tnd_1" in told
-    assert "cnv_refunded closes on" in told
-    assert 'escrow:ord_refunded</th><td class="number">0.00 EUR' in told, "each account's balance"
+    assert '<a href="/chats/cnv_refunded">cnv_refunded</a> closes on' in told
+    balance = 'escrow:ord_refunded</th><td data-label="Balance" class="number"><div>0.00 EUR'
+    assert balance in told, "each account's balance"
     assert "The accounts balance." in told
     assert '<a href="/sellers/sel_2">' in told
     assert "cancelled after acceptance" in told
     (parked,) = await rows_of(populated_shared, "SELECT parked_id FROM parked_messages WHERE order_id = 'ord_refunded'")
     assert f'<a href="/parked/{parked[0]}">' in told
+
+
+async def test_the_story_is_told_in_the_language_of_the_page(populated_shared: str) -> None:
+    english, french = await page(populated_shared, "refunded"), await page(populated_shared, "refunded", "fr")
+    for told, said in (
+        ("by client (in progress); 50.00 EUR captured", "par client (en cours)\N{NO-BREAK SPACE}; 50,00 EUR encaissés"),
+        ("50.00 EUR went back", "50,00 EUR rendus"),
+        ("was asked for (revision", "était demandé (révision"),
+    ):
+        assert (told in english, said in english) == (True, False), told
+        assert (told in french, said in french) == (False, True), said
 
 
 async def test_other_currencies_keep_their_decimals_and_answers_their_debug_ids(populated_shared: str) -> None:

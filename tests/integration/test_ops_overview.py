@@ -157,10 +157,10 @@ async def test_a_consumers_partitions_come_a_hundred_at_a_time(visit: Visit) -> 
     many = [place(1, 1, partition=number) for number in range(150)]
     visit.watch.seen = seen(all_well(datetime.now(UTC), card=group("card", *many)))
     first = await visit.get("/consumers/card", part="1")
-    assert first.text.count('<th scope="row" class="keep">orders.events.v1') == 100
+    assert first.text.count('<th scope="row" class="code">orders.events.v1') == 100
     assert "/consumers/card?after=orders.events.v1%3A99" in first.text
     second = await visit.get("/consumers/card?after=orders.events.v1%3A99", part="1")
-    assert second.text.count('<th scope="row" class="keep">orders.events.v1') == 50
+    assert second.text.count('<th scope="row" class="code">orders.events.v1') == 50
     assert "after=" not in second.text
     assert (await visit.get("/consumers/card?after=x")).status == 400
     assert (await visit.get("/consumers/nobody")).status == 404

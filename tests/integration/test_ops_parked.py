@@ -52,7 +52,7 @@ async def test_open_messages_are_counted_by_reason_with_the_oldest_and_the_newes
     await many(lot)
     page = (await visit.get("/parked")).text
     assert "502 messages wait for a person" in page
-    assert re.search(r'href="/parked\?reason=late_field">late_field</a></th>\s*<td class="number">500</td>', page)
+    assert re.search(r'href="/parked\?reason=late_field">late_field</a></th>\s*<td[^>]*><div>500<', page)
     visit.become(language="fr")
     assert "502 messages attendent une personne" in (await visit.get("/parked")).text
 
@@ -63,7 +63,7 @@ async def test_the_list_is_paged_by_place_and_filtered(lot: ParkingLot, visit: V
     link: str | None = "/parked?reason=late_field"
     while link:
         page = (await visit.get(link)).text
-        seen += re.findall(r'<th scope="row"><a class="code" href="/parked/[^"]*">([^<]+)</a></th>\s*<td>', page)
+        seen += re.findall(r'<th scope="row"><a class="code" href="/parked/[^"]*">([^<]+)</a></th>\s*<td', page)
         found = re.search(r'rel="next" href="([^"]+)"', page)
         link = found[1].replace("&amp;", "&") if found else None
     assert [one.rpartition(":")[2] for one in seen if one.startswith(f"{IN}:3:")] == [str(n) for n in range(1, 501)]

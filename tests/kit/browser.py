@@ -73,13 +73,14 @@ async def somebody(
     scheme: Scheme = "light",
     size: tuple[int, int] = WIDE,
     scripts: bool = True,
+    locale: str = "en-GB",
 ) -> AsyncIterator[Any]:
     """A page in a browser of one's own; signed in where there is a name."""
     context = await browser.new_context(
         base_url=url,
         color_scheme=scheme,
         viewport={"width": size[0], "height": size[1]},
-        locale="en-GB",
+        locale=locale,
         java_script_enabled=scripts,
     )
     context.set_default_timeout(15_000)
@@ -95,9 +96,15 @@ async def somebody(
 async def sign_in(page: Any, name: str, password: str = PASSWORD) -> None:
     """As a person does it."""
     await page.goto("/sign-in")
-    await page.get_by_label("Name").fill(name)
-    await page.get_by_label("Password").fill(password)
-    await page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    await page.locator("main input[name=name]").fill(name)
+    await page.locator("main input[name=password]").fill(password)
+    await press(page, page.locator("main form button"))
+
+
+async def press(page: Any, button: Any) -> None:
+    """Send a form, and wait for what comes back, style sheet and all."""
+    async with page.expect_navigation():
+        await button.click()
 
 
 async def pages_of(database_url: str) -> list[str]:
@@ -105,11 +112,7 @@ async def pages_of(database_url: str) -> list[str]:
 
     Fails where a page has no example: no page is forgotten.
     """
-    connection = await asyncpg.connect(database_url)
-    try:
-        examples = {name: await connection.fetchval(query) for name, query in _EXAMPLES.items()}
-    finally:
-        await connection.close()
+    examples = await examples_of(database_url)
     found = ["/sign-in"]
     for route in routes():
         if not isinstance(route, Route) or "GET" not in (route.methods or ()) or route.path.startswith(_NO_PAGES):
@@ -119,6 +122,15 @@ async def pages_of(database_url: str) -> list[str]:
         if all(examples[part] is not None for part in parts):
             found.append(re.sub(r"{(\w+)(?::\w+)?}", lambda match: str(examples[match[1]]), route.path))
     return list(dict.fromkeys([*found, *_BESIDE]))
+
+
+async def examples_of(database_url: str) -> dict[str, Any]:
+    """What there is, by the name of a part of a path; None where there is none."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        return {name: await connection.fetchval(query) for name, query in _EXAMPLES.items()}
+    finally:
+        await connection.close()
 
 
 async def violations(page: Any) -> list[str]:
@@ -135,6 +147,9 @@ async def violations(page: Any) -> list[str]:
 
 
 async def sticks_out(page: Any) -> int:
-    """By how many pixels the page is wider than the window: what is cut, or scrolls sideways."""
-    pixels: int = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    """By how many pixels the page, or a table on it, is wider than its place: what is cut, or scrolls sideways."""
+    pixels: int = await page.evaluate(
+        """Math.max(...[document.documentElement, ...document.querySelectorAll(".scroll")].map(
+             (one) => one.scrollWidth - one.clientWidth))"""
+    )
     return pixels

@@ -23,7 +23,10 @@ def new_key() -> rsa.RSAPrivateKey:
 
 
 class Issuer:
-    """`claims`: of who signs in next. `twist`: what a test does to the token's claims before they are signed."""
+    """`claims`: of who signs in next. `twist`: what a test does to the token's claims before they are signed.
+
+    `says`: what it says of itself besides, or otherwise.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -32,13 +35,14 @@ class Issuer:
         self.claims: dict[str, Any] = {"sub": "olaf", "groups": ["annul-operators"]}
         self.twist: Callable[[dict[str, Any]], None] = lambda _: None
         self.signs: Callable[[dict[str, Any]], str] = self.signed
+        self.says: dict[str, Any] = {}
         self._codes: dict[str, dict[str, str]] = {}
 
     def signed(self, claims: dict[str, Any]) -> str:
         """As it should be."""
         return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": self.kid})
 
-    async def about(self, _: web.Request) -> web.Response:
+    async def about(self, request: web.Request) -> web.Response:
         """What it says of itself."""
         told = {
             "issuer": self.address,
@@ -46,12 +50,19 @@ class Issuer:
             "token_endpoint": f"{self.address}/token",
             "jwks_uri": f"{self.address}/keys",
         }
-        return web.json_response(told)
+        elsewhere = self.says.get("elsewhere")
+        if elsewhere is not None and not request.query:
+            raise web.HTTPFound(elsewhere)
+        return web.json_response(told | self.says)
 
     async def keys(self, _: web.Request) -> web.Response:
         """Its public keys."""
         told = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
         return web.json_response({"keys": [{**told, "kid": self.kid, "use": "sig"}]})
+
+    def change_key(self) -> None:
+        """From now on it signs with another one."""
+        self.key, self.kid = new_key(), "second"
 
     async def authorize(self, request: web.Request) -> web.Response:
         """The person agrees at once."""

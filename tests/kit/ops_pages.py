@@ -9,9 +9,11 @@ import msgspec
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kit.asgi import scope_of
 from workers.ops.app import create_app
 from workers.ops.asking import Reader
 from workers.ops.assembly import routes
+from workers.ops.security.doors import Doors
 from workers.ops.viewer import Role, Viewer
 from workers.ops.watching import Seen, Watch
 from workers.settings import Settings
@@ -48,7 +50,8 @@ class Visit:
         self.watch = Watch(settings, self.reader)
         if seen is not None:
             self.watch.seen = seen
-        state = {"reader": self.reader, "settings": settings, "watch": self.watch}
+        doors = Doors(None, None, behind_tls=False)
+        state = {"doors": doors, "reader": self.reader, "settings": settings, "watch": self.watch}
         self.app = create_app(state, routes(), [Middleware(_As, visit=self)])
 
     def become(self, **changes: Any) -> None:
@@ -70,21 +73,7 @@ class Visit:
         return await self._ask("POST", path, body, {"content-type": "application/x-www-form-urlencoded"})
 
     async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
-        where, _, query = path.partition("?")
-        scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": where,
-            "raw_path": where.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(name.encode(), value.encode()) for name, value in {"host": "ops", **headers}.items()],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 80),
-        }
+        scope = scope_of(method, path, {"host": "ops", **headers})
         sent: list[dict[str, Any]] = []
 
         async def receive() -> Any:

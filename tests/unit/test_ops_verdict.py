@@ -60,10 +60,16 @@ def provider_pause(**changes: Any) -> Pause:
     return Pause(**{**given, **changes})
 
 
-def unsettled(state: str, minutes: float, currency: str = "EUR", refunds: int = 1) -> Unsettled:
+def unsettled(state: str, minutes: float, currency: str = "EUR", refunds: int = 1, provider: str = "card") -> Unsettled:
     since = AT - timedelta(minutes=minutes)
     return Unsettled(
-        state=state, currency=currency, refunds=refunds, amount_minor=1000, issued_at=since, state_since=since
+        state=state,
+        provider=provider,
+        currency=currency,
+        refunds=refunds,
+        amount_minor=1000,
+        issued_at=since,
+        state_since=since,
     )
 
 
@@ -155,10 +161,32 @@ def test_a_group_that_kafka_tells_nothing_of_is_no_lag_of_zero() -> None:
     assert card("lag", known, figures()).lines == ("0 s",)
 
 
+def test_what_is_stuck_says_how_much_money_it_holds() -> None:
+    stopped = seen(all_well(wallet=group("wallet", place(3, 9, AT), members=())))
+    known = figures(
+        unsettled=(
+            unsettled("needs_review", 5, provider="paypal"),
+            unsettled("needs_review", 5, "JPY"),
+            unsettled("requested", 2, provider="paypal"),
+            unsettled("requested", 2, provider="wallet"),
+            unsettled("uncertain", 20),
+        ),
+        provider_pauses=(provider_pause(provider="paypal", by_person="Ada"),),
+        consumer_pauses=held("card"),
+    )
+    assert {one.key.removeprefix("overview."): dict(one.money) for one in problems_of(stopped, known)} == {
+        "no_members": {"EUR": 1000},
+        "review": {"EUR": 1000, "JPY": 1000},
+        "provider_held": {"EUR": 1000},
+        "consumer_paused": {"EUR": 1000},
+        "uncertain": {"EUR": 1000},
+    }
+
+
 def test_money_is_never_added_over_currencies() -> None:
     known = figures(unsettled=(unsettled("requested", 90), unsettled("retrying", 5, "JPY"), unsettled("pending", 1)))
     shown = card("money", WELL, known)
-    assert shown.lines == ("20.00 EUR", "1000 JPY")
+    assert shown.lines == ("20.00 EUR", "1,000 JPY")
     assert shown.beside == "3 refunds, the oldest for 1 h 30 min"
 
 

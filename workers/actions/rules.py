@@ -1,5 +1,6 @@
 """What a person has to say, when a second one has to agree, and the sentences for what is refused."""
 
+import unicodedata
 from typing import Final, Self
 
 import msgspec
@@ -8,6 +9,7 @@ from schemas.currencies import EXPONENTS
 from workers.domain.policy import RefundPolicy
 from workers.domain.refund_types import ActionKind
 from workers.settings import Settings
+from workers.store.action_audit import REFUNDS
 
 KINDS: Final[tuple[ActionKind, ...]] = (
     "retry",
@@ -46,7 +48,7 @@ WHY: Final = {
     "no_reason": "a reason is mandatory",
     "bad_reason": f"a reason has at most {_MOST_REASON} printable characters",
     "bad_evidence": f"evidence has at most {_MOST_EVIDENCE} printable characters",
-    "bad_name": f"a person's name has 1 to {_MOST_NAME} printable characters",
+    "bad_name": f"a person's name has 1 to {_MOST_NAME} printable characters, and isn't a worker's",
 }
 """By the code of a refusal."""
 
@@ -78,7 +80,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 def the_name(text: str) -> str:
     """A person's name, spaces mended. Raises ActionError."""
-    return _checked(text, _MOST_NAME, "bad_name", "bad_name")
+    name = _checked(text, _MOST_NAME, "bad_name", "bad_name")
+    if is_a_worker(name):
+        raise ActionError("bad_name")
+    return name
 
 
 def the_reason(text: str) -> str:
@@ -92,8 +97,19 @@ def the_evidence(text: str | None) -> str | None:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Names differ by more than capitals and spaces."""
-    return one.strip().casefold() == other.strip().casefold()
+    """Names differ by more than capitals, spaces and ways to write the same letter."""
+    return _plain(one) == _plain(other)
+
+
+def is_a_worker(name: str) -> bool:
+    """Whether the audit chain would take a person of this name for a worker that decided."""
+    return same_person(name, REFUNDS)
+
+
+def _plain(name: str) -> str:
+    letters = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", " ".join(name.split())).casefold())
+    # A mark that no letter has taken in can't be seen.
+    return "".join(one for one in letters if unicodedata.category(one) not in ("Mn", "Me", "Cf"))
 
 
 def _checked(text: str, most: int, bad: str, missing: str) -> str:

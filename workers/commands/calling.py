@@ -122,6 +122,8 @@ def the_actor(by: str | None) -> str:
         except (KeyError, ImportError, OSError):
             by = "unknown"
     name = " ".join(by.split())
-    if not 0 < len(name) <= _MOST_NAME or not name.isprintable():
-        raise SettingsError(f"--by takes a name of 1 to {_MOST_NAME} printable characters")
+    from workers.actions.rules import is_a_worker  # noqa: PLC0415 - loaded only where needed: starts stay quick
+
+    if not 0 < len(name) <= _MOST_NAME or not name.isprintable() or is_a_worker(name):
+        raise SettingsError(f"--by takes a name of 1 to {_MOST_NAME} printable characters that isn't a worker's")
     return name

@@ -38,5 +38,5 @@ def user(
         if password != getpass.getpass("Again: "):
             raise SettingsError("the two passwords differ")
     else:
-        password = sys.stdin.readline().rstrip("\n")
+        password = sys.stdin.readline().rstrip("\r\n")
     sys.stdout.write(line_of(name, role.value, password) + "\n")

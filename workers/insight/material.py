@@ -7,6 +7,7 @@ import msgspec
 
 from workers.domain.order_types import Conversation, Order
 from workers.domain.refund_types import Refund
+from workers.insight.telling import IN_ENGLISH, Telling
 from workers.pipeline.messages import unpack_one
 
 
@@ -48,8 +49,12 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     payouts: list[Any]
     conversation: Conversation | None
     chat_schedule: list[Scheduled]
+    chat_words: list[Any]
+    """What people decided of the chat's close."""
     outcomes: list[Any]
     parked: list[Any]
+    telling: Telling = IN_ENGLISH
+    """In whose words the steps are told."""
 
 
 def scheduled_message(row: Any) -> Scheduled:

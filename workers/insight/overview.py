@@ -22,9 +22,10 @@ LATE: Final = timedelta(seconds=30)
 
 
 class Unsettled(msgspec.Struct, frozen=True, kw_only=True):
-    """Refunds of one state and currency."""
+    """Refunds of one state, provider and currency."""
 
     state: str
+    provider: str
     currency: str
     refunds: int
     amount_minor: int
@@ -72,6 +73,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         found: dict[str, int] = defaultdict(int)
         for one in self.unsettled:
             if not states or one.state in states:
+                found[one.currency] += one.amount_minor
+        return dict(sorted(found.items()))
+
+    def money_at(self, provider: str) -> dict[str, int]:
+        """What isn't settled with a provider and doesn't wait for a person, in minor units by currency."""
+        found: dict[str, int] = defaultdict(int)
+        for one in self.unsettled:
+            if one.provider == provider and one.state != "needs_review":
                 found[one.currency] += one.amount_minor
         return dict(sorted(found.items()))
 

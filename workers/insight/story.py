@@ -9,6 +9,7 @@ from workers.domain.order_types import Conversation, Order
 from workers.domain.refund_types import Refund
 from workers.insight.material import Material, Step, scheduled_message
 from workers.insight.reading import snapshot
+from workers.insight.telling import IN_ENGLISH, Telling
 from workers.insight.timeline import timeline_of
 from workers.settings import Settings
 from workers.store.queries import sql
@@ -27,6 +28,7 @@ _BOUNDED: Final = (
     "transfers",
     "payouts",
     "chat_schedule",
+    "chat_words",
     "parked",
 )
 
@@ -88,9 +90,9 @@ async def tell_story(settings: Settings, order_id: str) -> Story | None:
         return await tell_story_on(connection, order_id)
 
 
-async def tell_story_on(connection: Any, order_id: str) -> Story | None:
-    """The same on a connection on which everything is read as of one moment."""
-    material = await _load(connection, order_id)
+async def tell_story_on(connection: Any, order_id: str, telling: Telling = IN_ENGLISH) -> Story | None:
+    """The same on a connection on which everything is read as of one moment, its steps in the words of `telling`."""
+    material = await _load(connection, order_id, telling)
     if material.order == Order(order_id=order_id) and not material.parked:
         return None
     order, refunds = material.order, material.refunds
@@ -129,7 +131,7 @@ def state_of(order: Order, refunds: list[Refund]) -> State:
     return next((state for state, at in steps if at is not None), "unknown")
 
 
-async def _load(connection: Any, order_id: str) -> Material:
+async def _load(connection: Any, order_id: str, telling: Telling) -> Material:
     row = await connection.fetchrow(sql("read_order"), order_id)
     order = Order(**row) if row else Order(order_id=order_id)
     refunds = [Refund(**one) for one in await connection.fetch(sql("read_order_refunds"), order_id)]
@@ -154,8 +156,10 @@ async def _load(connection: Any, order_id: str) -> Material:
             scheduled_message(one)
             for one in await connection.fetch(sql("read_chat_schedule"), order.conversation_id, MOST_ROWS)
         ],
+        chat_words=await connection.fetch(sql("read_chat_interventions"), order.conversation_id, MOST_ROWS),
         outcomes=await connection.fetch(sql("read_order_outcomes"), order.seller_id, order_id),
         parked=await connection.fetch(sql("read_order_parked"), order_id, MOST_ROWS),
+        telling=telling,
     )
 
 

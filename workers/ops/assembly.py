@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
+import structlog
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
@@ -13,7 +14,8 @@ from workers.ops.app import create_app
 from workers.ops.asking import Reader
 from workers.ops.following import Following
 from workers.ops.security import flow, oidc
-from workers.ops.security.guard import Doors, Guard, is_loopback
+from workers.ops.security.doors import Doors
+from workers.ops.security.guard import Guard, is_loopback
 from workers.ops.security.sessions import Sessions
 from workers.ops.security.users import Users
 from workers.ops.standing import Standing
@@ -21,6 +23,8 @@ from workers.ops.watching import Watch
 from workers.ops.worker import Ops
 from workers.settings import Settings, SettingsError, secret
 from workers.telemetry import Metrics
+
+log = structlog.get_logger()
 
 
 def routes() -> list[BaseRoute]:
@@ -39,7 +43,14 @@ def doors_of(settings: Settings, reader: Reader) -> Doors:
             raise SettingsError(
                 "ANNUL_OPS_HOST must be 127.0.0.1 while neither ANNUL_OPS_USERS_FILE nor ANNUL_OPS_OIDC_ISSUER is set"
             )
+        if tls:
+            # Somebody meant others to reach it.
+            raise SettingsError(
+                "ANNUL_OPS_BEHIND_TLS needs ANNUL_OPS_USERS_FILE or ANNUL_OPS_OIDC_ISSUER: else anybody may look"
+            )
         return Doors(None, None, behind_tls=tls)
+    if not tls and not is_loopback(settings.ops_host):
+        log.warning("ops.tls_missing", host=settings.ops_host)
     sessions = Sessions(reader, idle=settings.ops_session_idle, longest=settings.ops_session_longest)
     if settings.ops_users_file is None:
         return Doors(None, sessions, behind_tls=tls, oidc=_issuer(settings))

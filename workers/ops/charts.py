@@ -1,6 +1,6 @@
 """Plots as SVG, drawn here: no script, no style attribute, readable without seeing them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Final
 
@@ -23,12 +23,14 @@ def line_chart(
     first: str,
     last: str,
     unit: str = "",
+    write: Callable[[float], str] = "{:g}".format,
     width: int = 640,
     height: int = 180,
 ) -> Markup:
     """One line over equal steps of time, from `first` to `last`; None leaves a gap.
 
-    `title` and `description` are what a screen reader says: the description should hold the figures that matter.
+    `write` writes the figures at the side. `title` and `description` are what a screen reader says: the description
+    should hold the figures that matter.
     """
     known = [value for value in values if value is not None]
     top = _nice(max(known, default=0.0))
@@ -41,7 +43,7 @@ def line_chart(
     def y_of(value: float) -> float:
         return _TOP + inner_height * (1 - value / top)
 
-    parts = [_grid(top, unit, width, y_of(0), y_of(top / 2), y_of(top))]
+    parts = [_grid(top, unit, write, width, y_of(0), y_of(top / 2), y_of(top))]
     for run in _runs(values):
         points = " ".join(f"{x_of(place):.1f},{y_of(value):.1f}" for place, value in run)
         ends = f"{x_of(run[-1][0]):.1f},{y_of(0):.1f} {x_of(run[0][0]):.1f},{y_of(0):.1f}"
@@ -64,6 +66,7 @@ def bar_chart(
     first: str,
     last: str,
     marked: int | None = None,
+    write: Callable[[float], str] = "{:g}".format,
     width: int = 640,
     height: int = 180,
 ) -> Markup:
@@ -72,7 +75,7 @@ def bar_chart(
     inner_width, inner_height = width - _LEFT - _RIGHT, height - _TOP - _BOTTOM
     step = inner_width / max(len(counts), 1)
     base = _TOP + inner_height
-    parts = [_grid(top, "", width, base, _TOP + inner_height / 2, float(_TOP))]
+    parts = [_grid(top, "", write, width, base, _TOP + inner_height / 2, float(_TOP))]
     for place, count in enumerate(counts):
         tall = inner_height * count / top
         left = _LEFT + place * step
@@ -91,12 +94,12 @@ def bar_chart(
     return _figure(title, description, width, height, parts)
 
 
-def _grid(top: float, unit: str, width: int, *heights: float) -> str:
-    labels = (0.0, top / 2, top)
+def _grid(top: float, unit: str, write: Callable[[float], str], width: int, *heights: float) -> str:
+    labels = (f"{escape(write(value))}{escape(unit)}" for value in (0.0, top / 2, top))
     return "".join(
         f'<line class="chart-grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="chart-text" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}{escape(unit)}</text>'
-        for value, y in zip(labels, heights, strict=True)
+        f'<text class="chart-text" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
+        for label, y in zip(labels, heights, strict=True)
     )
 
 

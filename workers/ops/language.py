@@ -1,19 +1,25 @@
 """The languages of the dashboard: which one a request gets, its texts, numbers, money and times."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Final, Literal
 
 from babel.numbers import format_decimal, format_percent
 
+from schemas.currencies import EXPONENTS
 from workers.insight.money import money as plain_money
 from workers.ops import texts
 
 Language = Literal["en", "fr"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "fr")
 COOKIE: Final = "annul_lang"
+_FRENCH_SIGNS: Final = re.compile(r" (?=[:;?!»])|(?<=«) ")
+_KEPT: Final = "\N{NO-BREAK SPACE}"
+"""French sets its signs off by a space at which no line may end."""
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
@@ -24,7 +30,7 @@ def _gather() -> Mapping[str, tuple[str, str]]:
     for module in iter_modules(texts.__path__):
         for key, pair in import_module(f"{texts.__name__}.{module.name}").TEXTS.items():
             assert key not in found, f"two texts are called {key}"
-            found[key] = pair
+            found[key] = (pair[0], _FRENCH_SIGNS.sub(_KEPT, pair[1]))
     return found
 
 
@@ -49,9 +55,13 @@ class Speech:
         self.language = language
         self.other: Language = "en" if language == "fr" else "fr"
         self._place = LANGUAGES.index(language)
+        self._single = ("0", "1") if language == "fr" else ("1",)
 
     def text(self, key: str, /, **values: object) -> str:
         """The text under a key."""
+        # Of one thing many sentences say it otherwise; French says so of none too.
+        if str(values.get("count")) in self._single and f"{key}.one" in TEXTS:
+            key = f"{key}.one"
         found = TEXTS[key][self._place]
         return found.format(**values) if values else found
 
@@ -63,9 +73,17 @@ class Speech:
         """A rate; an unknown one is a dash."""
         return "-" if rate is None else format_percent(rate, format="#,##0.0 %", locale=self.language)
 
-    def money(self, minor: int, currency: str) -> str:
-        """With as many decimals as the currency has."""
-        return plain_money(minor, currency)
+    def money(self, minor: int, currency: str | None) -> str:
+        """With as many decimals as the currency has, and grouped as the language does."""
+        exponent = EXPONENTS.get(currency or "")
+        if exponent is None:
+            return plain_money(minor, currency)
+        pattern = f"#,##0.{'0' * exponent}" if exponent else "#,##0"
+        return f"{format_decimal(Decimal(minor).scaleb(-exponent), pattern, self.language)} {currency}"
+
+    def sum(self, minor_by_currency: Mapping[str, int]) -> str:
+        """Amounts in several currencies, which can't be added."""
+        return " + ".join(self.money(minor, currency) for currency, minor in minor_by_currency.items())
 
     def when(self, at: datetime | None) -> str:
         """A moment in UTC, to the second; an unknown one is a dash."""

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from workers.ops.language import Speech
+from workers.ops.tables import class_of, labelled, name_of
 from workers.ops.viewer import viewer_of
 
 HERE: Final = Path(__file__).parent
@@ -19,6 +20,7 @@ _environment: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.filters.update(labelled=labelled, name_of=name_of, class_of=class_of)
 NAVIGATION: Final = (
     ("overview", "/"),
     ("consumers", "/consumers"),

@@ -68,4 +68,4 @@ def _drawn(title: str, line: list[float | None], say: Speech, first: str, last: 
         first=first,
         last=last,
     )
-    return line_chart(line, title=title, description=says, first=first, last=last, width=_WIDTH)
+    return line_chart(line, title=title, description=says, first=first, last=last, write=say.number, width=_WIDTH)

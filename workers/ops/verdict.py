@@ -31,6 +31,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     link: str
     lag_s: float | None = None
+    money: Mapping[str, int] = {}
+    """What it holds, in minor units by currency."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +92,7 @@ def problems_of(seen: Seen, figures: Figures) -> list[Problem]:
     """What isn't well, the worst first."""
     found = [
         *_of_kafka(seen),
-        *_of_consumers(rows_of(seen, figures), known=seen.known),
+        *_of_consumers(rows_of(seen, figures), figures, known=seen.known),
         *_of_pauses(figures),
         *_of_figures(figures),
     ]
@@ -122,7 +124,7 @@ def _of_kafka(seen: Seen) -> Iterator[Problem]:
         yield Problem(key="overview.kafka_away", grade="bad", values={}, since=seen.away_since, link="/consumers")
 
 
-def _of_consumers(rows: list[Row], *, known: bool) -> Iterator[Problem]:
+def _of_consumers(rows: list[Row], figures: Figures, *, known: bool) -> Iterator[Problem]:
     for row in rows:
         since = _since(row)
         link = f"/consumers/{row.worker}"
@@ -131,7 +133,8 @@ def _of_consumers(rows: list[Row], *, known: bool) -> Iterator[Problem]:
         if row.standing in ("stuck", "no_members", "behind") and group is not None:
             grade: Grade = "warn" if row.standing == "behind" or (group.lag == 0) else "bad"
             key = f"overview.{row.standing}"
-            yield Problem(key=key, grade=grade, values=values, since=since, link=link, lag_s=group.lag_s)
+            held = figures.money_at(row.worker)
+            yield Problem(key=key, grade=grade, values=values, since=since, link=link, lag_s=group.lag_s, money=held)
         if known and group is None:
             yield Problem(key="overview.unknown", grade="warn", values=values, since=None, link=link)
         if group is not None and group.missing:
@@ -150,8 +153,14 @@ def _of_pauses(figures: Figures) -> Iterator[Problem]:
     for worker, held in figures.consumer_pauses.items():
         if held.paused:
             told: dict[str, str | int] = {"worker": worker, "person": held.by_person}
-            link = f"/consumers/{worker}"
-            yield Problem(key="overview.consumer_paused", grade="warn", values=told, since=held.since, link=link)
+            yield Problem(
+                key="overview.consumer_paused",
+                grade="warn",
+                values=told,
+                since=held.since,
+                link=f"/consumers/{worker}",
+                money=figures.money_at(worker),
+            )
     for one in figures.provider_pauses:
         if one.paused:
             key = "overview.provider_failing" if one.by_person is None else "overview.provider_held"
@@ -161,7 +170,14 @@ def _of_pauses(figures: Figures) -> Iterator[Problem]:
                 "code": one.code,
                 "person": one.by_person or "",
             }
-            yield Problem(key=key, grade=grade, values=dict(values), since=one.paused_at, link="/consumers#providers")
+            yield Problem(
+                key=key,
+                grade=grade,
+                values=dict(values),
+                since=one.paused_at,
+                link=f"/providers/{one.provider}",
+                money=figures.money_at(one.provider),
+            )
 
 
 def _of_figures(figures: Figures) -> Iterator[Problem]:
@@ -176,6 +192,7 @@ def _of_figures(figures: Figures) -> Iterator[Problem]:
             values={"count": in_review},
             since=figures.since("needs_review"),
             link="/refunds?state=needs_review",
+            money=figures.money("needs_review"),
         )
     uncertain_since = figures.since("uncertain")
     if uncertain_since is not None and figures.at - uncertain_since > UNCERTAIN_FOR:
@@ -185,6 +202,7 @@ def _of_figures(figures: Figures) -> Iterator[Problem]:
             values={"count": figures.refunds("uncertain")},
             since=uncertain_since,
             link="/refunds?state=uncertain",
+            money=figures.money("uncertain"),
         )
     if figures.parked:
         count = f"{MOST_PARKED}+" if figures.parked > MOST_PARKED else figures.parked

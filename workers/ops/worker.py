@@ -8,6 +8,8 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
+from workers.ops.patience import MOST_HEAD_BYTES, Patient
+
 log = structlog.get_logger()
 _DRAIN_S: Final = 3
 
@@ -60,6 +62,11 @@ class Ops:
                 date_header=False,
                 timeout_graceful_shutdown=_DRAIN_S,
                 limit_concurrency=200,
+                http=Patient,
+                h11_max_incomplete_event_size=MOST_HEAD_BYTES,
+                ws="none",
+                # What a proxy says of who asks is believed where a setting says that there is one, and nowhere else.
+                proxy_headers=False,
             ),
             self.ready,
         )

@@ -7,7 +7,7 @@ import asyncpg
 from asyncpg_trek import Direction, execute, plan
 from asyncpg_trek.asyncpg import AsyncpgBackend
 
-REVISION: Final = "r004"
+REVISION: Final = "r005"
 _LOCK: Final = 0x616E6E756C  # "annul"
 
 

@@ -23,6 +23,7 @@ from workers.insight.chats import (
     read_chat,
 )
 from workers.ops.language import Speech
+from workers.ops.moments import read_moment
 from workers.ops.page import draw
 from workers.ops.viewer import needs, viewer_of
 from workers.store.queries import sql
@@ -134,7 +135,7 @@ def _refuse(code: str, say: Speech) -> NoReturn:
 def _close_at(text: str, say: Speech) -> datetime:
     """What a browser's field for a time gives: to the minute, and in UTC, as the form says. Raises HTTPException."""
     try:
-        moment = datetime.fromisoformat(text[:_MOST_WORD])
+        moment = read_moment(text[:_MOST_WORD])
     except ValueError:
         _refuse("bad_time", say)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -150,7 +151,7 @@ def _place(text: str) -> Place | None:
         return None
     moment, _, schedule_id = text[:_MOST_CURSOR].partition("~")
     try:
-        at = datetime.fromisoformat(moment)
+        at = read_moment(moment)
     except ValueError:
         raise HTTPException(400, "after") from None
     if at.tzinfo is None or not schedule_id.isprintable():

@@ -72,7 +72,17 @@ async def provider(request: Request) -> Response:
         raise HTTPException(404)
     figures = await watch.figures()
     pause = next((one for one in figures.provider_pauses if one.provider == name and one.paused), None)
-    return draw(request, "consumers_provider.html", here="consumers", provider=name, pause=pause, at=figures.at)
+    open_there = [one for one in figures.unsettled if one.provider == name]
+    money: dict[str, int] = {}
+    for one in open_there:
+        money[one.currency] = money.get(one.currency, 0) + one.amount_minor
+    values: dict[str, Any] = {
+        "provider": name,
+        "pause": pause,
+        "count": sum(one.refunds for one in open_there),
+        "money": Speech(viewer_of(request).language).sum(money),
+    }
+    return draw(request, "consumers_provider.html", here="consumers", **values)
 
 
 @needs("operator")

@@ -15,8 +15,10 @@ from workers.domain.order_effects import Explanation
 from workers.insight.ledger import OrderLedger, order_ledger
 from workers.insight.sellers import explanation
 from workers.insight.story import MOST_ROWS, Story, tell_story_on
+from workers.ops.language import Speech
 from workers.ops.page import draw
-from workers.ops.viewer import needs
+from workers.ops.telling import PageTelling
+from workers.ops.viewer import needs, viewer_of
 from workers.store.queries import sql
 
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
@@ -32,7 +34,8 @@ async def order(request: Request) -> Response:
     if not _ID.match(order_id):
         raise HTTPException(404)
     async with request.app.state.reader.snapshot() as connection:
-        story = await tell_story_on(connection, order_id)
+        telling = PageTelling(Speech(viewer_of(request).language))
+        story = await tell_story_on(connection, order_id, telling)
         if story is None:
             raise HTTPException(404)
         lines = await connection.fetch(sql("read_ledger_lines"), order_id)
@@ -78,6 +81,8 @@ def _links(story: Story) -> Mapping[str, str]:
     found = {one["refund_id"]: f"#refund-{one['refund_id']}" for one in story.refunds}
     found |= {one["action_id"]: f"/actions/{one['action_id']}" for one in story.actions}
     found |= {one["parked_id"]: f"/parked/{one['parked_id']}" for one in story.parked}
+    if story.chat is not None:
+        found[story.chat.conversation_id] = f"/chats/{story.chat.conversation_id}"
     if story.seller_id is not None:
         found[story.seller_id] = f"/sellers/{story.seller_id}"
     return found

@@ -35,8 +35,10 @@ async def overview(request: Request) -> Response:
 def _sentence(one: Problem, now: Any, say: Speech) -> str:
     what = say.text(one.key, **one.values)
     if one.since is None:
-        return say.text("overview.plain", what=what)
-    return say.text("overview.since", what=what, at=say.when(one.since), span=say.span(now - one.since))
+        told = say.text("overview.plain", what=what)
+    else:
+        told = say.text("overview.since", what=what, at=say.when(one.since), span=say.span(now - one.since))
+    return say.text("overview.holds", sentence=told, money=say.sum(one.money)) if one.money else told
 
 
 ROUTES = [Route("/", overview)]

@@ -15,6 +15,7 @@ from schemas.topics import CATALOGUE, PARKED
 from workers.insight.masking import shown_bytes
 from workers.insight.parked import Status, Which, show_parked_on, topics_of
 from workers.insight.parked_list import MOST_LOOKED_AT, PAGE, Place, count_by_reason, page_parked
+from workers.ops.moments import read_moment
 from workers.ops.page import draw
 from workers.ops.viewer import needs
 from workers.store.queries import sql
@@ -121,7 +122,7 @@ def which_of(given: Mapping[str, str], now: datetime) -> Which:
 def moment_of(text: str) -> datetime:
     """Raises HTTPException."""
     try:
-        moment = datetime.fromisoformat(text[:_MOST_WORD])
+        moment = read_moment(text[:_MOST_WORD])
     except ValueError:
         raise HTTPException(400, "since") from None
     if moment.tzinfo is None:

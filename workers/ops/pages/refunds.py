@@ -1,7 +1,7 @@
 """Refunds by what is known of them, those first that are longest in their state; what waits for a second person."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
@@ -23,6 +23,7 @@ from workers.insight.refund_search import (
     search_refunds,
     waiting_actions,
 )
+from workers.ops.moments import read_moment
 from workers.ops.page import draw
 from workers.ops.viewer import needs
 
@@ -30,6 +31,9 @@ PROVIDERS: Final[tuple[str, ...]] = get_args(ProviderName)
 STATES: Final[tuple[RefundState, ...]] = get_args(RefundState)
 AGES: Final = {"1m": 60, "10m": 600, "1h": 3_600, "6h": 21_600, "1d": 86_400, "3d": 259_200, "7d": 604_800}
 """In seconds, by how the address names them."""
+_CHOICES: Final = {"states": STATES, "providers": PROVIDERS, "currencies": sorted(EXPONENTS), "ages": AGES}
+_AMOUNTS: Final = ("from", "to")
+"""What is typed rather than chosen: what can't be read of it is said beside it."""
 _MOST_CODE: Final = 128
 _MOST_CURSOR: Final = 200
 _MOST_DIGITS: Final = 15
@@ -40,7 +44,12 @@ _FIELDS: Final = ("state", "provider", "code", "age", "currency", "from", "to")
 async def refunds(request: Request) -> Response:
     """A page of them."""
     given = {name: request.query_params.get(name, "").strip() for name in _FIELDS}
-    filters = _filters(given)
+    try:
+        filters = _filters(given)
+    except HTTPException as error:
+        if error.detail not in _AMOUNTS:
+            raise
+        return draw(request, "refunds.html", here="refunds", status=400, given=given, fault=error.detail, **_CHOICES)
     after = _place(request.query_params.get("after", ""))
     async with request.app.state.reader.snapshot() as connection:
         found = await search_refunds(connection, filters, after)
@@ -56,10 +65,8 @@ async def refunds(request: Request) -> Response:
         "most_counted": MOST_COUNTED,
         "most_looked_at": MOST_LOOKED_AT,
         "waiting": waiting,
-        "states": STATES,
-        "providers": PROVIDERS,
-        "currencies": sorted(EXPONENTS),
-        "ages": AGES,
+        "fault": "",
+        **_CHOICES,
         "first_link": f"/refunds?{urlencode(asked)}",
         "next_link": f"/refunds?{urlencode({**asked, 'after': _cursor(found.after)})}" if found.after else None,
     }
@@ -118,7 +125,7 @@ def _place(text: str) -> Place | None:
         return None
     moment, _, refund_id = text[:_MOST_CURSOR].partition("~")
     try:
-        since = datetime.fromisoformat(moment)
+        since = read_moment(moment)
     except ValueError:
         raise HTTPException(400, "after") from None
     if since.tzinfo is None or not refund_id.isprintable():

@@ -24,6 +24,7 @@ SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 OUTCOMES: Final = 50
 _MOST_ID: Final = 64
 _MOST_CURSOR: Final = 120
+_MOST_DIGITS: Final = 20
 
 
 @needs("viewer")
@@ -107,7 +108,13 @@ def _plot(rates: list[DayRate], say: Speech) -> Markup:
     values = [None if one.rate is None else round(100 * one.rate, 3) for one in rates]
     first, last = f"{rates[0].day}", f"{rates[-1].day}"
     return line_chart(
-        values, title=say.text("sellers.plot"), description=_figures(rates, say), first=first, last=last, unit=" %"
+        values,
+        title=say.text("sellers.plot"),
+        description=_figures(rates, say),
+        first=first,
+        last=last,
+        unit=" %",
+        write=say.number,
     )
 
 
@@ -124,7 +131,7 @@ def _spread(following: Following, rate: float | None, say: Speech) -> tuple[Mark
     )
     title = say.text("sellers.spread")
     return bar_chart(
-        counts, title=title, description=description, first="0 %", last="100 %", marked=marked
+        counts, title=title, description=description, first="0 %", last="100 %", marked=marked, write=say.number
     ), description
 
 
@@ -150,7 +157,7 @@ def _key(text: str) -> Key | None:
 def _before(text: str) -> int | None:
     if not text:
         return None
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:20]) <= LAST_SEQ:
+    if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS or not 0 < int(text) <= LAST_SEQ:
         raise HTTPException(400, "before")
     return int(text)
 

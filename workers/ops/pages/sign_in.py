@@ -12,17 +12,22 @@ from starlette.routing import Route
 
 from workers.ops.language import COOKIE, LANGUAGES
 from workers.ops.page import draw
+from workers.ops.security.doors import Doors
 from workers.ops.security.flow import BACK, FLOW_S, Flow, begun, packed, unpacked
-from workers.ops.security.guard import Doors, cookie_of
-from workers.ops.security.oidc import DeniedError, IssuerAwayError
-from workers.ops.security.rate import Tries
-from workers.ops.viewer import Role, open_to_all
+from workers.ops.security.headers import cookie_of
+from workers.ops.security.issuer import DeniedError, IssuerAwayError
+from workers.ops.security.known import KEPT_S, mark_of
+from workers.ops.security.rate import Tries, place_of
+from workers.ops.security.sessions import csrf_of
+from workers.ops.security.users import proof_of
+from workers.ops.viewer import Role, Viewer, open_to_all, viewer_of
 
 log = structlog.get_logger()
 _YEAR_S: Final = 365 * 86_400
 _MOST_NAME: Final = 64
 _MOST_FOLLOW: Final = 1_000
 _by_name: Final = Tries(5, 900.0, time.monotonic)
+_by_browser: Final = Tries(5, 900.0, time.monotonic)
 _by_address: Final = Tries(30, 900.0, time.monotonic)
 
 
@@ -49,19 +54,29 @@ async def sign_in(request: Request) -> Response:
     name, password = str(form.get("name", ""))[:_MOST_NAME], str(form.get("password", ""))
     follow = str(form.get("next", "/"))
     address = _address_of(request)
-    wait_s = max(_by_name.wait_s(name), _by_address.wait_s(address))
+    # Others' guesses count against the name and the address, not against a browser that the person signed in with.
+    browser = doors.users.known_browser(name, request.cookies.get(doors.known_cookie, ""))
+    counted = [(_by_name, name), (_by_address, address)] if browser is None else [(_by_browser, browser)]
+    wait_s = max(tries.wait_s(who) for tries, who in counted)
     if wait_s > 0:
         return _slowed(request, follow, address, wait_s, name)
     # Counted before the password is looked at: many tries at once would otherwise all come before the first had failed.
-    _by_name.note_failed(name)
-    _by_address.note_failed(address)
-    role = await doors.users.verify(name, password)
-    if role is None:
-        log.warning("ops.sign_in_refused", address=address)
+    for tries, who in counted:
+        tries.note_failed(who)
+    user = await doors.users.verify(name, password, known=browser is not None)
+    if user is None:
+        # What is no user's name may be a password in the wrong field.
+        log.warning("ops.sign_in_refused", address=address, name=name if doors.users.find(name) else None)
         return _form(request, follow, status=HTTPStatus.UNAUTHORIZED, name=name, error="sign_in.wrong")
-    _by_name.forget(name)
-    _by_address.take_back(address)
-    return await _let_in(request, name, role, follow)
+    for tries, who in counted:
+        tries.take_back(who)  # others may be guessing from the same address
+    if browser is None:
+        _by_name.forget(name)
+    answer = await _let_in(request, name, user.role, follow, proof=proof_of(user))
+    if browser is None:
+        mark = cookie_of(doors.known_cookie, mark_of(user.hash), tls=doors.behind_tls, for_s=KEPT_S)
+        answer.headers.append("set-cookie", mark)
+    return answer
 
 
 @open_to_all
@@ -97,7 +112,7 @@ async def back_from_issuer(request: Request) -> Response:
     try:
         if flow is None:
             raise DeniedError("nothing was begun")  # noqa: TRY301 - answered as every other reason
-        name, role = await doors.oidc.who(flow, dict(request.query_params))
+        person = await doors.oidc.who(flow, dict(request.query_params))
     except IssuerAwayError as error:
         _by_address.take_back(address)
         return _issuer_away(request, flow or begun("/"), error)
@@ -107,7 +122,9 @@ async def back_from_issuer(request: Request) -> Response:
         answer = _form(request, follow, status=HTTPStatus.FORBIDDEN, error=key)
     else:
         _by_address.take_back(address)
-        answer = await _let_in(request, name, role, follow)
+        answer = await _let_in(
+            request, person.name, person.role, follow, proof=doors.oidc.proof, id_token=person.id_token
+        )
     answer.headers.append("set-cookie", cookie_of(doors.flow_cookie, "", tls=doors.behind_tls, ends=True))
     return answer
 
@@ -124,33 +141,38 @@ def _slowed(request: Request, follow: str, address: str, wait_s: float, name: st
     return answer
 
 
-async def _let_in(request: Request, name: str, role: Role, follow: str) -> Response:
+async def _let_in(
+    request: Request, name: str, role: Role, follow: str, *, proof: bytes, id_token: str | None = None
+) -> Response:
     """A new session in place of whatever this browser had."""
     doors = _doors(request)
     assert doors.sessions is not None
     if (old := request.cookies.get(doors.cookie)) is not None:
         await doors.sessions.end(old)
-    token = await doors.sessions.begin(name, role if doors.oidc is not None else None)
-    log.info("ops.signed_in", name=name, role=role)
+    token = await doors.sessions.begin(name, proof, role if doors.oidc is not None else None, id_token)
+    log.info("ops.signed_in", name=name, role=role, address=_address_of(request))
     answer = RedirectResponse(_local(follow), HTTPStatus.SEE_OTHER)
     answer.headers.append("set-cookie", cookie_of(doors.cookie, token, tls=doors.behind_tls))
     return answer
 
 
-def _address_of(request: Request) -> str:
-    """Who tries: behind what ends TLS, as that saw them. It adds that last; what stands before it anybody can write."""
-    told = request.headers.get("x-forwarded-for", "") if _doors(request).behind_tls else ""
-    return told.rpartition(",")[2].strip()[:64] or (request.client.host if request.client else "")
-
-
 @open_to_all
 async def sign_out(request: Request) -> Response:
-    """The session ends."""
+    """The session ends; the issuer's too where it says how."""
     doors = _doors(request)
-    if doors.sessions is not None:
-        await doors.sessions.end(request.cookies.get(doors.cookie, ""))
-        log.info("ops.signed_out")
-    answer = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+    ended = await doors.sessions.end(request.cookies.get(doors.cookie, "")) if doors.sessions is not None else None
+    there = None
+    if ended is not None:
+        log.info("ops.signed_out", name=ended.name)
+        there = await doors.oidc.end_address(ended.id_token) if doors.oidc is not None else None
+    answer: Response
+    if there is None:
+        answer = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+    else:
+        # A page that leads on: browsers let no form, nor what answers it, lead to where the policy doesn't say.
+        stranger = csrf_of(request.cookies.get(doors.stranger_cookie, ""))
+        request.state.viewer = Viewer(name="", role=None, language=viewer_of(request).language, csrf=stranger)
+        answer = draw(request, "signed_out.html", here="", there=there)
     answer.headers.append("set-cookie", cookie_of(doors.cookie, "", tls=doors.behind_tls, ends=True))
     return answer
 
@@ -165,6 +187,12 @@ async def language(request: Request) -> Response:
     answer = RedirectResponse(_local(str(form.get("back", "/"))), HTTPStatus.SEE_OTHER)
     answer.set_cookie(COOKIE, chosen, max_age=_YEAR_S, httponly=True, samesite="lax", secure=_doors(request).behind_tls)
     return answer
+
+
+def _address_of(request: Request) -> str:
+    """Who tries: behind what ends TLS, as that saw them. It adds that last; what stands before it anybody can write."""
+    told = request.headers.getlist("x-forwarded-for") if _doors(request).behind_tls else []
+    return place_of(told[-1].rpartition(",")[2] if told else "", request.client.host if request.client else "")
 
 
 def _form(request: Request, follow: str, *, status: int = 200, name: str = "", error: str = "") -> Response:

@@ -4,41 +4,33 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
-from urllib.parse import quote_plus, urlencode, urlsplit
+from typing import Any, Final
+from urllib.parse import quote_plus, urlencode
 
-import aiohttp
 import jwt
 import msgspec
 
-from workers.ops.security.flow import Flow
+from workers.actions.rules import is_a_worker
+from workers.ops.security.flow import BACK, Flow
+from workers.ops.security.issuer import DeniedError, IssuerAwayError, Keys, Metadata, Tokens, ask, read_keys, scheme_of
 from workers.ops.viewer import Role
 
-_DEADLINE: Final = aiohttp.ClientTimeout(total=10)
 _KEPT_S: Final = 3_600.0
 _ASKED_AGAIN_S: Final = 60.0
 """A token may name a key that is new; not more often than this is the issuer asked for it."""
 _LEEWAY_S: Final = 60
-_MOST_BYTES: Final = 256 * 1024
 _MOST_NAME: Final = 64
 _MOST_GROUPS: Final = 1_000
+_MOST_TOKEN: Final = 16_384
+"""As much of one is kept as the table takes."""
+_MOST_HINT: Final = 4_096
+"""A longer address than that is cut or refused on its way."""
+_ERROR: Final = re.compile(r"[a-z_]{1,40}\Z")
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by keys that only the issuer has: never `none`, never one by a secret that others share."""
-_Answer = TypeVar("_Answer", bound=msgspec.Struct)
-
-
-class IssuerAwayError(Exception):
-    """The issuer doesn't answer, or not as OpenID Connect says."""
-
-
-class DeniedError(Exception):
-    """They may not come in; the text says why, for the log. `no_role`: they are known, and have no role here."""
-
-    def __init__(self, why: str, *, no_role: bool = False) -> None:
-        super().__init__(why)
-        self.no_role = no_role
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,20 +46,12 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """The group that gives each role."""
 
 
-class _Metadata(msgspec.Struct, frozen=True):
-    issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
-    jwks_uri: str
-    token_endpoint_auth_methods_supported: list[str] = msgspec.field(default_factory=lambda: ["client_secret_basic"])
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the issuer vouches for; `id_token`: by what, where it isn't too long to be kept."""
 
-
-class _Tokens(msgspec.Struct, frozen=True):
-    id_token: str
-
-
-class _Keys(msgspec.Struct, frozen=True):
-    keys: list[dict[str, Any]]
+    name: str
+    role: Role
+    id_token: str | None
 
 
 class Oidc:
@@ -75,8 +59,10 @@ class Oidc:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.proof = hashlib.sha256(f"{client.issuer}\n{client.client_id}".encode()).digest()
+        """Of every session that began here: what another issuer said of somebody by the same name is another's word."""
         self._asking = asyncio.Lock()
-        self._metadata: _Metadata | None = None
+        self._metadata: Metadata | None = None
         self._keys: dict[str, jwt.PyJWK] = {}
         self._metadata_at = self._keys_at = float("-inf")
 
@@ -97,19 +83,38 @@ class Oidc:
         start = metadata.authorization_endpoint
         return f"{start}{'&' if '?' in start else '?'}{urlencode(asked)}"
 
-    async def who(self, flow: Flow, answered: Mapping[str, str]) -> tuple[str, Role]:
-        """The name and role of who comes back from the issuer's page. Raises DeniedError, IssuerAwayError."""
+    async def end_address(self, id_token: str | None) -> str | None:
+        """Where the browser goes to sign out there too; None where the issuer has no such place, or doesn't answer."""
+        try:
+            end = (await self._about()).end_session_endpoint
+        except IssuerAwayError:
+            return None
+        if end is None:
+            return None
+        asked = {
+            "client_id": self._client.client_id,
+            "post_logout_redirect_uri": f"{self._client.redirect_uri.removesuffix(BACK)}/sign-in",
+        }
+        if id_token is not None and len(id_token) <= _MOST_HINT:
+            asked["id_token_hint"] = id_token
+        return f"{end}{'&' if '?' in end else '?'}{urlencode(asked)}"
+
+    async def who(self, flow: Flow, answered: Mapping[str, str]) -> Person:
+        """Who comes back from the issuer's page. Raises DeniedError, IssuerAwayError."""
         if not hmac.compare_digest(answered.get("state", "").encode(), flow.state.encode()):
             raise DeniedError("state")
         if answered.get("iss", self._client.issuer) != self._client.issuer:
             raise DeniedError("iss")
         code = answered.get("code", "")
         if "error" in answered or not code:
-            raise DeniedError("the issuer refused")
-        claims = await self._checked(await self._redeem(code, flow))
+            said = answered.get("error", "")
+            raise DeniedError(f"the issuer refused: {said if _ERROR.match(said) else 'without a code'}")
+        token = await self._redeem(code, flow)
+        claims = await self._checked(token)
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), flow.nonce.encode()):
             raise DeniedError("nonce")
-        return self._named(claims)
+        name, role = self._named(claims)
+        return Person(name=name, role=role, id_token=token if len(token) <= _MOST_TOKEN else None)
 
     async def _redeem(self, code: str, flow: Flow) -> str:
         metadata, client = await self._about(), self._client
@@ -125,7 +130,7 @@ class Oidc:
             headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
             fields |= {"client_id": client.client_id, "client_secret": client.client_secret}
-        return (await _ask(metadata.token_endpoint, _Tokens, fields=fields, headers=headers)).id_token
+        return (await ask(metadata.token_endpoint, Tokens, fields=fields, headers=headers)).id_token
 
     async def _checked(self, token: str) -> dict[str, Any]:
         """What a token says, once its signature, issuer, audience and time are right."""
@@ -150,8 +155,11 @@ class Oidc:
 
     def _named(self, claims: dict[str, Any]) -> tuple[str, Role]:
         name, groups = claims.get(self._client.name_claim), _claim(claims, self._client.roles_claim)
-        if not isinstance(name, str) or not 0 < len(name) <= _MOST_NAME or not name.isprintable():
+        name = " ".join(name.split()) if isinstance(name, str) else ""
+        if not 0 < len(name) <= _MOST_NAME or not name.isprintable() or is_a_worker(name):
             raise DeniedError(f"no name in {self._client.name_claim}")
+        if self._client.name_claim == "email" and claims.get("email_verified") in (False, "false"):
+            raise DeniedError("the issuer did not verify the address")  # anybody could call themselves so
         held = {groups} if isinstance(groups, str) else set()
         if isinstance(groups, list):
             held = {group for group in groups[:_MOST_GROUPS] if isinstance(group, str)}
@@ -160,16 +168,17 @@ class Oidc:
                 return name, role
         raise DeniedError("no role", no_role=True)
 
-    async def _about(self) -> _Metadata:
+    async def _about(self) -> Metadata:
         async with self._asking:
             now = time.monotonic()
             if self._metadata is None or now - self._metadata_at > _KEPT_S:
-                found = await _ask(f"{self._client.issuer.rstrip('/')}/.well-known/openid-configuration", _Metadata)
+                found = await ask(f"{self._client.issuer.rstrip('/')}/.well-known/openid-configuration", Metadata)
                 if found.issuer != self._client.issuer:
                     raise IssuerAwayError("calls itself by another name")
-                places = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
+                places = [found.authorization_endpoint, found.token_endpoint, found.jwks_uri]
+                places += [found.end_session_endpoint] if found.end_session_endpoint is not None else []
                 # Over TLS all of it, or (a test's issuer on this machine) none of it.
-                if any(urlsplit(place).scheme != urlsplit(found.issuer).scheme for place in places):
+                if any(scheme_of(place) != scheme_of(found.issuer) for place in places):
                     raise IssuerAwayError("names an address without TLS")
                 self._metadata, self._metadata_at = found, now
             return self._metadata
@@ -180,26 +189,14 @@ class Oidc:
             now = time.monotonic()
             age_s = now - self._keys_at
             if age_s > _KEPT_S or (kid not in self._keys and age_s > _ASKED_AGAIN_S):
-                found = await _ask(metadata.jwks_uri, _Keys)
-                self._keys, self._keys_at = _read_keys(found), now
+                found = await ask(metadata.jwks_uri, Keys)
+                self._keys, self._keys_at = read_keys(found), now
         key = self._keys.get(kid)
         if key is None and not kid and len(self._keys) == 1:
             key = next(iter(self._keys.values()))  # a token may leave it out where there is one key alone
         if key is None:
             raise DeniedError("id_token: by a key that the issuer doesn't have")
         return key
-
-
-def _read_keys(found: _Keys) -> dict[str, jwt.PyJWK]:
-    read: dict[str, jwt.PyJWK] = {}
-    for key in found.keys:
-        if key.get("kty") == "oct" or key.get("use", "sig") != "sig":
-            continue
-        try:
-            read[str(key.get("kid", ""))] = jwt.PyJWK(key)
-        except jwt.PyJWTError:
-            continue  # of a kind that we don't know; others may do
-    return read
 
 
 def _claim(claims: dict[str, Any], name: str) -> Any:
@@ -210,28 +207,3 @@ def _claim(claims: dict[str, Any], name: str) -> Any:
     for part in name.split("."):
         found = found.get(part) if isinstance(found, dict) else None
     return found
-
-
-async def _ask(
-    url: str, kind: type[_Answer], fields: dict[str, str] | None = None, headers: dict[str, str] | None = None
-) -> _Answer:
-    """The issuer's answer. Raises IssuerAwayError; DeniedError where it refuses what it was given."""
-    method = "GET" if fields is None else "POST"
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=_DEADLINE) as session,
-            session.request(method, url, data=fields, headers=headers, allow_redirects=False) as answer,
-        ):
-            body = await answer.content.read(_MOST_BYTES)
-            while len(body) < _MOST_BYTES and (more := await answer.content.read(_MOST_BYTES - len(body))):
-                body += more
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise IssuerAwayError(type(error).__name__) from None
-    if fields is not None and answer.status in (400, 401, 403):
-        raise DeniedError(f"the issuer answered {answer.status}")
-    if answer.status != 200:  # noqa: PLR2004
-        raise IssuerAwayError(f"answered {answer.status}")
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError:
-        raise IssuerAwayError("an unreadable answer") from None

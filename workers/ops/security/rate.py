@@ -1,10 +1,28 @@
 """How often somebody may try to sign in."""
 
+import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
 _MOST_KNOWN: Final = 10_000
+_OF_ONE: Final = 64
+"""Who has an IPv6 address has all that begin with as many bits of it."""
+
+
+def place_of(told: str, seen: str) -> str:
+    """What one who tries can't change at will: `told` by what passes their requests on, else `seen` by ourselves."""
+    for text in (told.strip(), seen):
+        try:
+            address = ipaddress.ip_address(text.strip("[]"))
+        except ValueError:
+            continue
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.ipv4_mapped is not None:
+                return str(address.ipv4_mapped)
+            return str(ipaddress.ip_network((int(address), _OF_ONE), strict=False))
+        return str(address)
+    return ""
 
 
 class Tries:

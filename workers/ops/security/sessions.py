@@ -5,12 +5,29 @@ import secrets
 from datetime import timedelta
 from typing import Any, Final
 
+import msgspec
+
 from workers.ops.asking import Reader
 from workers.ops.viewer import Role
 from workers.store.queries import sql
 
 _TOKEN_BYTES: Final = 32
 _MOST_TOKEN: Final = 64
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose it is. `role`: as an issuer said; `proof`: of what they proved who they are by."""
+
+    name: str
+    role: Role | None
+    proof: bytes
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose session it was, and what their issuer wants back."""
+
+    name: str
+    id_token: str | None
 
 
 def new_token() -> str:
@@ -35,7 +52,7 @@ class Sessions:
         self._idle = idle
         self._longest = longest
 
-    async def begin(self, name: str, role: Role | None = None) -> str:
+    async def begin(self, name: str, proof: bytes, role: Role | None = None, id_token: str | None = None) -> str:
         """A new session's token; `role`: where an issuer gave it. Old sessions are forgotten on the way.
 
         Raises AwayError.
@@ -43,21 +60,23 @@ class Sessions:
         token = new_token()
         async with self._reader.transaction() as connection:
             await connection.execute(sql("delete_old_sessions"), self._idle, self._longest)
-            await connection.execute(sql("insert_session"), _named(token), name, role)
+            await connection.execute(sql("insert_session"), _named(token), name, role, proof, id_token)
         return token
 
-    async def find(self, token: str) -> tuple[str, Role | None] | None:
-        """Whose session it is, and the role that an issuer gave them; None where there is none, or its time is over.
+    async def find(self, token: str, *, somebody_there: bool = True) -> Session | None:
+        """The session; None where there is none, or its time is over.
 
-        Raises AwayError.
+        `somebody_there`: it goes on. What a page asks for by itself doesn't say that. Raises AwayError.
         """
         if not token or len(token) > _MOST_TOKEN:
             return None
         async with self._reader.transaction() as connection:
-            row: Any = await connection.fetchrow(sql("touch_session"), _named(token), self._idle, self._longest)
-        return (row["name"], row["role"]) if row is not None else None
+            times = (self._idle, self._longest)
+            row: Any = await connection.fetchrow(sql("touch_session"), _named(token), *times, somebody_there)
+        return Session(**row) if row is not None else None
 
-    async def end(self, token: str) -> None:
-        """Sign out. Raises AwayError."""
+    async def end(self, token: str) -> Ended | None:
+        """Sign out; None where there was no session. Raises AwayError."""
         async with self._reader.transaction() as connection:
-            await connection.execute(sql("delete_session"), _named(token))
+            row = await connection.fetchrow(sql("delete_session"), _named(token))
+        return Ended(**row) if row is not None else None

@@ -32,14 +32,20 @@ _WHY_FRENCH: Final = {
     "bad_evidence": "une preuve compte au plus 1000 caractères imprimables",
     "bad_name": "un nom compte de 1 à 128 caractères imprimables",
 }
+_WHY_ENGLISH: Final = {
+    **WHY,
+    # The command line names its own command here.
+    "not_frozen": "it isn't frozen: ask to settle it by hand first, and pay only once it is",
+}
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # key: (English, French)
-    **{f"actions.why.{code}": (WHY[code], _WHY_FRENCH[code]) for code in WHY},
+    **{f"actions.why.{code}": (_WHY_ENGLISH[code], _WHY_FRENCH[code]) for code in WHY},
     "actions.title": ("What may be done with {id}", "Ce qui peut être fait de {id}"),
     "actions.ask.title": ("{kind}: {id}", "{kind} : {id}"),
     "actions.preview.title": ("Before you confirm: {kind}", "Avant de confirmer : {kind}"),
     "actions.one.title": ("Action {id}", "Action {id}"),
     "actions.refused.title": ("This can’t be done now", "C’est impossible pour le moment"),
+    "actions.refused.why": ("Not possible: {why}.", "Impossible : {why}."),
     "actions.refused.back": ("Look at it as it is now", "Voir la situation actuelle"),
     "actions.kind.retry": ("Retry", "Réessayer"),
     "actions.kind.look_up": ("Look up", "Interroger le prestataire"),
@@ -91,8 +97,9 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "actions.can.second": ("possible, with a second person", "possible, avec une seconde personne"),
     "actions.can.no": ("not possible: {why}", "impossible : {why}"),
     "actions.before": ("What people asked for so far", "Ce qui a été demandé jusqu’ici"),
+    "actions.before.one": ("by {who}, {at} UTC: it {standing}", "par {who}, {at} UTC : {standing}"),
+    "actions.is": ("{kind}: it {standing}.", "{kind} : {standing}."),
     "actions.before.none": ("Nobody asked for anything.", "Personne n’a rien demandé."),
-    "actions.order": ("The order", "La commande"),
     "actions.revision": ("Revision", "Révision"),
     "actions.reason": ("Reason (mandatory, at most 500 characters)", "Raison (obligatoire, 500 caractères au plus)"),
     "actions.reason.hint": (
@@ -120,7 +127,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "actions.stage.told": ("Events for others", "Événements pour les autres"),
     "actions.stage.again": ("Looked at again (UTC)", "Revu le (UTC)"),
     "actions.stage.nothing": ("Nothing changes.", "Rien ne change."),
-    "actions.stage.caption": ("Effects", "Effets"),
     "actions.stage.what": ("What", "Quoi"),
     "actions.stage.how": ("How", "Comment"),
     "actions.stage.new": ("new", "nouveau"),
@@ -130,7 +136,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{amount} vers {reference}, clé {key}, tentative {attempt}",
     ),
     "actions.stage.look_up": ("look-up {number}, moves no money", "consultation {number}, sans mouvement d’argent"),
-    "actions.standing": ("It", "Situation"),
     "actions.standing.waits": ("waits for a second person", "attend une seconde personne"),
     "actions.standing.scheduled": (
         "is on its way: the workers carry it out within moments",

@@ -6,6 +6,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # key: (English, French)
     "find.title": ("Found for “{text}”", "Résultats pour « {text} »"),
     "find.empty": ("Search", "Recherche"),
+    "find.ask": ("Type an id into the field above.", "Saisissez un identifiant dans le champ ci-dessus."),
     "find.none": (
         (
             "Nothing has this id. It may be an order, refund, conversation, payout, dispute, seller or parked message, "

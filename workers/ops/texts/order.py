@@ -1,4 +1,4 @@
-"""What the page of an order says. What happened is told in the words of the record, which are English."""
+"""What the page of an order says; the steps of its story are told in `order_steps.py`."""
 
 from typing import Final
 
@@ -60,7 +60,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{id} ferme le {at} UTC, pour l’annulation de {order}.",
     ),
     "order.chat.closed": ("{id} was closed on {at} UTC.", "{id} a été fermée le {at} UTC."),
-    "order.chat.link": ("Chats and timers", "Chats et échéances"),
     "order.ledger": ("Ledger", "Grand livre"),
     "order.ledger.none": ("No money was posted.", "Aucun mouvement d’argent."),
     "order.ledger.balanced": ("The accounts balance.", "Les comptes sont équilibrés."),

@@ -6,6 +6,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # key: (English, French)
     "overview.well": ("All is well.", "Tout va bien."),
     "overview.since": ("{what}, since {at} UTC ({span}).", "{what}, depuis {at} UTC ({span})."),
+    "overview.holds": ("{sentence} It holds {money}.", "{sentence} {money} en attente."),
     "overview.plain": ("{what}.", "{what}."),
     "overview.more": ("Also", "Également"),
     "overview.look": ("Look into it", "Voir le détail"),
@@ -64,9 +65,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{count} refunds, the oldest for {span}",
         "{count} remboursements, le plus ancien depuis {span}",
     ),
+    "overview.card.money.oldest.one": (
+        "{count} refund, for {span}",
+        "{count} remboursement, depuis {span}",
+    ),
     "overview.card.money.settled": ("every refund is settled", "tout est remboursé"),
     "overview.card.lag": ("Consumer lag, the longest", "Retard des consommateurs, le plus long"),
     "overview.card.lag.of": ("{worker}: {count} messages", "{worker} : {count} messages"),
+    "overview.card.lag.of.one": ("{worker}: {count} message", "{worker} : {count} message"),
     "overview.card.lag.none": ("nobody lags", "aucun retard"),
     "overview.card.lag.partly": ("not known of {worker}", "inconnu pour {worker}"),
     "overview.card.lag.was": ("was {span} at {at}", "était de {span} à {at}"),

@@ -9,6 +9,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{count} messages wait for a person, {at} UTC",
         "{count} messages attendent une personne, {at} UTC",
     ),
+    "parked.groups.caption.one": (
+        "{count} message waits for a person, {at} UTC",
+        "{count} message attend une personne, {at} UTC",
+    ),
     "parked.groups.none": ("Nothing is parked.", "Aucun message mis de côté."),
     "parked.reason": ("Reason", "Motif"),
     "parked.messages": ("Messages", "Messages"),
@@ -41,6 +45,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "parked.field": ("Field", "Champ"),
     "parked.size": ("Size", "Taille"),
     "parked.bytes": ("{count} bytes", "{count} octets"),
+    "parked.bytes.one": ("{count} byte", "{count} octet"),
     "parked.again": ("again", "à nouveau"),
     "parked.act.checked": ("With the chosen ones", "Avec les messages choisis"),
     "parked.act.all": ("With all that this filter matches", "Avec tous ceux que ce filtre retient"),
@@ -58,9 +63,17 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{count} messages are put back: they are due now. {left} more match.",
         "{count} messages sont renvoyés : ils partent maintenant. {left} autres correspondent.",
     ),
+    "parked.done.redriven.one": (
+        "{count} message is put back: it is due now. {left} more match.",
+        "{count} message est renvoyé : il part maintenant. {left} autres correspondent.",
+    ),
     "parked.done.discarded": (
         "{count} messages are given up. {left} more match.",
         "{count} messages sont abandonnés. {left} autres correspondent.",
+    ),
+    "parked.done.discarded.one": (
+        "{count} message is given up. {left} more match.",
+        "{count} message est abandonné. {left} autres correspondent.",
     ),
     # ---- one
     "parked.one": ("Parked message {id}", "Message mis de côté {id}"),
@@ -107,6 +120,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "parked.try.count": (
         "{matched} messages match; {acted} of them would be acted on now, the oldest first.",
         "{matched} messages correspondent ; {acted} seraient traités maintenant, les plus anciens d’abord.",
+    ),
+    "parked.try.count.one": (
+        "{matched} message matches; {acted} would be acted on now.",
+        "{matched} message correspond ; {acted} serait traité maintenant.",
     ),
     "parked.try.most": (
         "At most {most} at once; the rest by another go.",

@@ -34,6 +34,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "refunds.f.from": ("Amount from", "Montant à partir de"),
     "refunds.f.to": ("Amount up to", "Montant jusqu’à"),
     "refunds.f.amount.hint": ("An amount needs a currency.", "Un montant demande une devise."),
+    "refunds.f.fault": (
+        "The amount can’t be read: it needs a currency, only digits, and no more decimals than the currency has.",
+        "Le montant est illisible : il faut une devise, des chiffres, et pas plus de décimales que la devise n’en a.",
+    ),
     "refunds.f.code": ("Code", "Code"),
     "refunds.f.go": ("Filter", "Filtrer"),
     "refunds.f.reset": ("Reset", "Réinitialiser"),
@@ -47,7 +51,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Refunds, the newest in this state first, {at} UTC",
         "Remboursements, les plus récents dans cet état d’abord, {at} UTC",
     ),
-    "refunds.label": ("List of refunds", "Liste des remboursements"),
     "refunds.refund": ("Refund", "Remboursement"),
     "refunds.order": ("Order", "Commande"),
     "refunds.amount": ("Amount", "Montant"),

@@ -29,6 +29,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Il y a plus de {most} vendeurs : les autres manquent ici, leurs pages fonctionnent.",
     ),
     "sellers.none": ("No seller fits.", "Aucun vendeur ne correspond."),
+    "sellers.none.unread": ("No seller is known yet.", "Aucun vendeur n’est encore connu."),
     "sellers.caption": ("Sellers by {sort}", "Vendeurs par {sort}"),
     "sellers.seller": ("Seller", "Vendeur"),
     "sellers.rate": ("Cancellation rate, 60 days", "Taux d’annulation, 60 jours"),

@@ -28,6 +28,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The sign-in service does not answer. Try again in a moment.",
         "Le service de connexion ne répond pas. Réessayez dans un instant.",
     ),
+    "sign_in.out": ("Signed out", "Déconnecté"),
+    "sign_in.out.here": (
+        "You are signed out of this dashboard.",
+        "Vous êtes déconnecté de ce tableau de bord.",
+    ),
+    "sign_in.out.there": ("Sign out of the sign-in service too", "Se déconnecter aussi du service de connexion"),
     "error.forged": (
         "This form was not sent from this dashboard, or is too old. Go back, reload the page and try again.",
         "Ce formulaire ne vient pas de ce tableau de bord, ou il est trop ancien. Rechargez la page et réessayez.",

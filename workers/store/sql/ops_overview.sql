@@ -9,12 +9,12 @@ SELECT count(nextval('cancellations_counted')) FROM generate_series(1, $1::int)
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM cancellations_counted
 
 -- name: read_unsettled
--- The sums of what is not settled, by state and currency, and since when the oldest of each is.
-SELECT state, currency, count(*) AS refunds, sum(amount_minor)::bigint AS amount_minor,
+-- The sums of what is not settled, by state, provider and currency, and since when the oldest of each is.
+SELECT state, provider, currency, count(*) AS refunds, sum(amount_minor)::bigint AS amount_minor,
        min(first_issued_at) AS issued_at, min(state_since) AS state_since
   FROM refunds
  WHERE state IN ('requested', 'pending', 'declined', 'retrying', 'uncertain', 'bounced', 'needs_review')
- GROUP BY state, currency
+ GROUP BY state, provider, currency
 
 -- name: read_parked_open
 SELECT count(*) AS messages, min(parked_at) AS oldest_at
