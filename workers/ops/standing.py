@@ -19,8 +19,10 @@ from prometheus_client.registry import Collector
 from schemas.base import ProviderName
 from schemas.refunds import RefundState
 from workers.actions.holds import PAUSABLE, read_consumer_pauses
+from workers.insight.overview import Figures, Unsettled
 from workers.insight.pace import GroupNow
 from workers.ops.asking import AwayError, Reader
+from workers.ops.watching import SHARE
 from workers.store.queries import sql
 
 log = structlog.get_logger()
@@ -41,17 +43,18 @@ class Seen(Protocol):
 
 
 class Watched(Protocol):
-    """Who watches the consumers."""
+    """Who watches the consumers, and knows what stands open as the dashboard shows it."""
 
     @property
     def seen(self) -> Seen: ...
+    async def figures(self) -> Figures: ...
 
 
 class _Open(msgspec.Struct, frozen=True, kw_only=True):
     """What PostgreSQL knew when it was read; `at` is when, in Unix seconds."""
 
     at: float
-    refunds: Sequence[Any]
+    refunds: Sequence[Unsettled]
     parked: Sequence[Any]
     timers: Any
     actions: Any
@@ -70,18 +73,21 @@ class Standing(Collector):
 
     async def run(self) -> None:
         """Until cancelled."""
+        clock = asyncio.get_running_loop().time
         while True:
+            began_s = clock()
             await self.read()
-            await asyncio.sleep(_READ_EVERY_S)
+            await asyncio.sleep(max(_READ_EVERY_S, (clock() - began_s) / SHARE))
 
     async def read(self) -> None:
         """Ask PostgreSQL once. What it said before is forgotten after a minute."""
         try:
+            figures = await self._watch.figures()
             async with self._reader.snapshot() as connection:
                 pauses = await read_consumer_pauses(connection)
                 self._open = _Open(
                     at=time.time(),
-                    refunds=await connection.fetch(sql("standing_refunds")),
+                    refunds=figures.unsettled,
                     parked=await connection.fetch(sql("standing_parked"), _MOST),
                     timers=await connection.fetchrow(sql("standing_timers"), _MOST),
                     actions=await connection.fetchrow(sql("standing_actions")),
@@ -133,10 +139,10 @@ def _money(known: _Open | None) -> Iterator[Metric]:
         amounts: dict[tuple[str, str], int] = defaultdict(int)
         oldest: dict[tuple[str, str], float] = {}
         for row in known.refunds:
-            place = (row["provider"], row["state"])
-            counts[place] = counts.get(place, 0) + row["refunds"]
-            amounts[row["provider"], row["currency"]] += row["amount_minor"]
-            oldest[place] = min(oldest.get(place, float("inf")), row["since"].timestamp())
+            place = (row.provider, row.state)
+            counts[place] = counts.get(place, 0) + row.refunds
+            amounts[row.provider, row.currency] += row.amount_minor
+            oldest[place] = min(oldest.get(place, float("inf")), row.state_since.timestamp())
         for family, values in ((count, counts), (minor, amounts), (since, oldest)):
             for labels, value in values.items():
                 family.add_metric(labels, value)

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from html import unescape
 from typing import Final
@@ -23,7 +23,7 @@ _NEWS: Final = b"event: look"
 _PLACE: Final = re.compile(r'data-live="([^"]+)"')
 _FIRST: Final = 10_000_000
 """Numbers of orders from here on are in no filled database."""
-_SETTLED_S: Final = 2.0
+_SETTLED_S: Final = 3.0
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,41 +41,56 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def measure_pairs(
-    dashboard: Dashboard, paths: Sequence[str], pairs: int, people: int, messages: int, told: Callable[[str], None]
+    dashboard: Dashboard,
+    paths: Sequence[str],
+    pairs: int,
+    people: int,
+    messages: int,
+    settle: Callable[[], Awaitable[None]],
+    told: Callable[[str], None],
 ) -> list[Pair]:
-    """Every other pair begins with the watched half, so that a table which grows weighs on both alike."""
+    """Every other pair begins with the watched half, so that a table which grows weighs on both alike.
+
+    `settle`: what the measured worker asked for is answered, since no provider is there to do it.
+    """
     measured: list[Pair] = []
     numbers = itertools.count(_FIRST, messages)
     if pairs:  # the first of all finds cold caches and plans, whoever looks
         await send_cancellations(Settings.read(), messages, next(numbers))
-        await _alone(messages)
+        await _rate(messages)
     for number in range(pairs):
         rates: dict[bool, tuple[float, int]] = {}
         for watched in (False, True) if number % 2 == 0 else (True, False):
+            await settle()
             await send_cancellations(Settings.read(), messages, next(numbers))
-            rates[watched] = await _watched(dashboard, paths, people, messages) if watched else await _alone(messages)
+            rates[watched] = await _half(dashboard, paths, people if watched else 0, messages)
         (alone_per_s, _), (watched_per_s, pages) = rates[False], rates[True]
         measured.append(Pair(alone_per_s=alone_per_s, watched_per_s=watched_per_s, pages=pages))
         told(f"pair {number + 1}: {alone_per_s:,.0f}/s alone, {watched_per_s:,.0f}/s watched, {pages} pages")
     return measured
 
 
-async def _alone(messages: int) -> tuple[float, int]:
-    await asyncio.sleep(_SETTLED_S)
-    work = await measure("workers.bench.child", "annul", str(messages))
-    return messages / work["seconds"], 0
-
-
-async def _watched(dashboard: Dashboard, paths: Sequence[str], people: int, messages: int) -> tuple[float, int]:
+async def _half(dashboard: Dashboard, paths: Sequence[str], people: int, messages: int) -> tuple[float, int]:
+    """Both halves go through the same, so that what the database does behind falls on both alike; without people the
+    dashboard is gone before it is measured.
+    """
     await dashboard.start()
-    try:
-        async with _shift(dashboard, paths, people) as opened:
-            await asyncio.sleep(_SETTLED_S)
-            before = len(opened)
-            rate, _ = await _alone(messages)
-            return rate, len(opened) - before
-    finally:
+    async with _shift(dashboard, paths, people) as opened:
+        await asyncio.sleep(_SETTLED_S)
+        if not people:
+            await dashboard.stop()
+        before = len(opened)
+        rate = await _rate(messages)
+        pages = len(opened) - before
+    if people:
         await dashboard.stop()
+    return rate, pages
+
+
+async def _rate(messages: int) -> float:
+    work = await measure("workers.bench.child", "annul", str(messages))
+    seconds: float = work["seconds"]
+    return messages / seconds
 
 
 @asynccontextmanager

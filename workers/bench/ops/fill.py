@@ -39,6 +39,18 @@ async def fill(url: str, sizes: dict[str, int], told: Callable[[str, float], Non
         await connection.close()
 
 
+async def settle(url: str) -> None:
+    """Every refund that was asked for has succeeded, and the database has come to rest."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("SET session_replication_role = replica; SET synchronous_commit = off")
+        await connection.execute(sql("bench_settle"))
+        await connection.execute("VACUUM (ANALYZE) refunds")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
+
+
 def _arguments(name: str) -> list[Any]:
     if name != _MESSAGE:
         return []

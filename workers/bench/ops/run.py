@@ -12,7 +12,7 @@ import msgspec
 
 from workers.bench.measuring import bench_stack
 from workers.bench.ops.beside import Pair, measure_pairs
-from workers.bench.ops.fill import fill
+from workers.bench.ops.fill import fill, settle
 from workers.bench.ops.pages import Page, measure_pages
 from workers.bench.ops.visit import Dashboard, paths_of, visitor
 from workers.local.stack import LocalStack
@@ -72,7 +72,9 @@ async def bench_ops(wishes: Wishes, told: Callable[[str], None]) -> Report:
                 pages = await measure_pages(session, connection, dashboard.base, paths, wishes.requests, told)
             await dashboard.stop()
             asked = [page.path for page in pages if page.status in _ANSWERED]
-            pairs = await measure_pairs(dashboard, asked, wishes.pairs, wishes.people, wishes.messages, told)
+            pairs = await measure_pairs(
+                dashboard, asked, wishes.pairs, wishes.people, wishes.messages, lambda: settle(stack.dsn), told
+            )
         finally:
             await connection.close()
     left_out |= {page.path: f"answered {page.status}" for page in pages if page.status not in _ANSWERED}

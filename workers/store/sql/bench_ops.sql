@@ -162,3 +162,6 @@ INSERT INTO ops_samples (at, cancellations, lag_s, waiting, waiting_minor, parke
 SELECT date_trunc('minute', annul_now()) - n * interval '1 minute', 1000000 - 100 * n, '{"cancellations": 0.5}', 12000,
        '{"EUR": 5000000}', 50000
   FROM generate_series(1, 2880) AS n
+
+-- name: bench_settle
+UPDATE refunds SET state = 'succeeded' WHERE state = 'requested'

@@ -1,11 +1,5 @@
--- What the worker `ops` tells Prometheus of what stands open. Each reads an index that holds nothing else.
-
--- name: standing_refunds
-SELECT provider, state, currency, count(*) AS refunds, sum(amount_minor)::bigint AS amount_minor,
-       min(state_since) AS since
-  FROM refunds
- WHERE state NOT IN ('succeeded', 'redirected', 'settled_elsewhere')
- GROUP BY provider, state, currency
+-- What the worker `ops` tells Prometheus of what stands open, beside what the overview asks for. Each reads an index
+-- that holds nothing else.
 
 -- name: standing_parked
 SELECT reason, count(*) AS messages, min(parked_at) AS since
