@@ -164,4 +164,4 @@ SELECT date_trunc('minute', annul_now()) - n * interval '1 minute', 1000000 - 10
   FROM generate_series(1, 2880) AS n
 
 -- name: bench_settle
-UPDATE refunds SET state = 'succeeded' WHERE state = 'requested'
+UPDATE refunds SET state = 'succeeded', state_since = annul_now(), settled_at = annul_now() WHERE state = 'requested'
