@@ -18,9 +18,6 @@ SELECT o.seller_id, GREATEST((c.at AT TIME ZONE 'UTC')::date, $3::date) AS day, 
 -- Sellers in order of their ids, from one on: so that a pass over all of them holds no cursor open.
 SELECT seller_id, seq FROM sellers WHERE seller_id > $1 ORDER BY seller_id LIMIT $2
 
--- name: read_sellers_seqs
-SELECT seller_id, seq FROM sellers WHERE seller_id = ANY($1::text[])
-
 -- name: write_shares
 -- The owners' word on their partitions; who heard of a newer one in the meantime writes it again.
 INSERT INTO seller_shares (partition, share, sellers, caught_up, process, updated_at)
