@@ -12,7 +12,7 @@ from workers.ops.asking import Reader
 from workers.ops.watching import Watch
 
 
-@pytest.mark.parametrize(("took_s", "kept_s"), [(0.005, 1.0), (0.5, 25.0)])
+@pytest.mark.parametrize(("took_s", "kept_s"), [(0.005, 1.0), (0.5, 25.0), (4.0, 30.0)])
 async def test_the_longer_figures_take_to_read_the_longer_they_are_kept(
     populated: str, monkeypatch: pytest.MonkeyPatch, took_s: float, kept_s: float
 ) -> None:

@@ -22,7 +22,7 @@ from workers.actions.holds import PAUSABLE, read_consumer_pauses
 from workers.insight.overview import Figures, Unsettled
 from workers.insight.pace import GroupNow
 from workers.ops.asking import AwayError, Reader
-from workers.ops.watching import SHARE
+from workers.ops.watching import kept_for
 from workers.store.queries import sql
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Standing(Collector):
         while True:
             began_s = clock()
             await self.read()
-            await asyncio.sleep(max(_READ_EVERY_S, (clock() - began_s) / SHARE))
+            await asyncio.sleep(kept_for(clock() - began_s, _READ_EVERY_S))
 
     async def read(self) -> None:
         """Ask PostgreSQL once. What it said before is forgotten after a minute."""

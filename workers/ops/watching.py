@@ -23,9 +23,18 @@ LOOK_EVERY_S: Final = 5.0
 MOST_LISTENERS: Final = 50
 _FRESH_S: Final = 1.0
 """Pages that are drawn within it share one reading of PostgreSQL."""
-SHARE: Final = 0.02
-"""Of one connection's time that is spent on what everybody asks for: where much stands open it is read more rarely, so
-that who looks at an outage doesn't make it worse."""
+_SHARE: Final = 0.02
+"""Of one connection's time that is spent on what everybody asks for."""
+_LONGEST_S: Final = 30.0
+
+
+def kept_for(took_s: float, least_s: float) -> float:
+    """How long what took so long to read is kept, in seconds: half a minute at most.
+
+    Where much stands open it is read more rarely, so that who looks at an outage doesn't make it worse; and still often
+    enough that nobody's alerts lose sight of it.
+    """
+    return min(max(least_s, took_s / _SHARE), _LONGEST_S)
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,14 +138,14 @@ class Watch:
     # ---------------------------------------------------------------- telling
 
     async def figures(self) -> Figures:
-        """What PostgreSQL knows, a moment old, or as old as `SHARE` wants. Raises AwayError."""
+        """What PostgreSQL knows, as old as `kept_for` allows. Raises AwayError."""
         async with self._reading:
             began_s = self._clock()
             if self._figures is None or began_s > self._fresh_until_s:
                 async with self._reader.snapshot() as connection:
                     self._figures = await read_figures(connection)
                 ended_s = self._clock()
-                self._fresh_until_s = ended_s + max(_FRESH_S, (ended_s - began_s) / SHARE)
+                self._fresh_until_s = ended_s + kept_for(ended_s - began_s, _FRESH_S)
             return self._figures
 
     def forget(self) -> None:
