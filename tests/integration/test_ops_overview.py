@@ -98,16 +98,16 @@ async def test_chats_due_are_those_of_the_next_day_that_nothing_withdrew(there: 
 
 async def test_of_two_dashboards_one_writes_a_minute_and_what_is_old_goes(there: Any) -> None:
     await set_clock(there, NOW)
-    await keep_sample(there, {"card": 1.5, "wallet": None})
-    await keep_sample(there, {"card": 9.0})
+    await keep_sample(there, await read_figures(there), {"card": 1.5, "wallet": None})
+    await keep_sample(there, await read_figures(there), {"card": 9.0})
     await set_clock(there, NOW + timedelta(minutes=1))
-    await keep_sample(there, None)
+    await keep_sample(there, await read_figures(there), None)
     one, two = (await read_figures(there)).samples
     assert (one.at, one.lag_s) == (NOW, {"card": 1.5, "wallet": None})
     assert (two.at, two.lag_s) == (NOW + timedelta(minutes=1), None), "Kafka was away: not known, never 0"
     assert one.waiting_minor == (await read_figures(there)).money()
     await set_clock(there, NOW + KEPT + timedelta(minutes=1))
-    await keep_sample(there, {})
+    await keep_sample(there, await read_figures(there), {})
     kept = await there.fetch("SELECT at FROM ops_samples ORDER BY at")
     assert [row["at"] for row in kept] == [NOW + timedelta(minutes=1), NOW + KEPT + timedelta(minutes=1)]
 

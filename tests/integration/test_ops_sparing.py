@@ -1,6 +1,5 @@
 """Who looks at an outage doesn't make it worse: what takes long to read is read more rarely."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,10 +17,10 @@ async def test_the_longer_figures_take_to_read_the_longer_they_are_kept(
 ) -> None:
     now_s, readings = 0.0, 0
 
-    async def read(connection: Any, *, trend: timedelta = timedelta(0)) -> Figures:
+    async def read(connection: Any) -> Figures:
         nonlocal now_s, readings
         now_s, readings = now_s + took_s, readings + 1
-        return await read_figures(connection, trend=trend)
+        return await read_figures(connection)
 
     monkeypatch.setattr(watching, "read_figures", read)
     reader = Reader(populated)

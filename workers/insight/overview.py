@@ -104,11 +104,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.cancellations - known[0].cancellations, 0) / (span / timedelta(minutes=1)), span
 
 
-async def read_figures(connection: Any, *, trend: timedelta = TREND) -> Figures:
+async def read_figures(connection: Any) -> Figures:
     """Everything at once; within a transaction that sees one moment. No query reads a table from end to end."""
     parked = await connection.fetchrow(sql("read_parked_open"), MOST_PARKED + 1)
     chats = await connection.fetchrow(sql("read_chats_due"), CHATS_WITHIN, MOST_CHATS + 1)
-    samples = await connection.fetch(sql("read_samples"), trend)
+    samples = await connection.fetch(sql("read_samples"), TREND)
     return Figures(
         at=await connection.fetchval(sql("read_clock")),
         cancellations=await connection.fetchval(sql("read_cancellations_counted")),
@@ -125,9 +125,8 @@ async def read_figures(connection: Any, *, trend: timedelta = TREND) -> Figures:
     )
 
 
-async def keep_sample(connection: Any, lag_s: dict[str, float | None] | None) -> None:
+async def keep_sample(connection: Any, figures: Figures, lag_s: dict[str, float | None] | None) -> None:
     """Write what is known now as this minute's row, unless somebody did; and let go of what is old."""
-    figures = await read_figures(connection, trend=timedelta(0))
     await connection.execute(
         sql("add_sample"),
         figures.cancellations,

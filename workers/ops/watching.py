@@ -125,8 +125,9 @@ class Watch:
         if minute == self._minute:
             return
         try:
+            figures = await self.figures()
             async with self._reader.transaction() as connection:
-                await keep_sample(connection, self.seen.lag_s())
+                await keep_sample(connection, figures, self.seen.lag_s())
         except AwayError as error:
             log.warning("ops.sample_delayed", error=str(error))
         except Exception as error:
